@@ -1,0 +1,157 @@
+"""The command `hydrasurr`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from hydrasurr import __version__
+from hydrasurr.errors import HydrasurrError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train graph neural networks on data sets of molecules, and use them as surrogates.",
+)
+config_app = typer.Typer(no_args_is_help=True, help="Look at run configurations.")
+app.add_typer(config_app, name="config")
+
+RunJson = Annotated[Path, typer.Argument(help="The run's JSON file.", metavar="RUN.json")]
+RunDir = Annotated[Path, typer.Argument(help="A run folder or an exported model.", metavar="RUN_DIR")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: --set training.epochs=3. Repeatable.")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+
+
+@app.command()
+def train(
+    run_json: RunJson,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/NAME.")] = None,
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, if any.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Delete a run that is in the folder.")] = False,
+    time_limit: Annotated[
+        str | None, typer.Option(help="Checkpoint and stop after this time: 90s, 45m, 1.5h, 1-12:00:00.")
+    ] = None,
+) -> None:
+    """Train a run: alone, or on every rank of torchrun, mpirun or srun."""
+    from hydrasurr.training.config import load_run_config
+    from hydrasurr.training.run import run
+    from hydrasurr.training.stop import parse_duration
+
+    config = load_run_config(run_json, overrides)
+    folder = out or Path("runs") / config.name
+    limit = parse_duration(time_limit) if time_limit else None
+    results = run(config, folder, resume=resume, force=force, time_limit=limit)
+    if results is not None:
+        from hydrasurr.tables import print_results
+
+        print_results(folder, results)
+
+
+@app.command()
+def evaluate(
+    run_dir: RunDir,
+    dataset: Annotated[Path | None, typer.Argument(help="A data set; default: the one it was trained on.")] = None,
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "all",
+    out: Annotated[Path | None, typer.Option(help="Also write every prediction to this CSV file.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Compare predictions with the labels of a data set: MAE, RMSE and R2 of each target in its unit."""
+    from hydrasurr.surrogate.assess import assess
+    from hydrasurr.tables import print_metrics
+
+    print_metrics(assess(run_dir, dataset, split, out, device))
+
+
+@app.command()
+def predict(
+    run_dir: RunDir,
+    smiles: Annotated[list[str] | None, typer.Option(help="A molecule; repeatable.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="A table of molecules (CSV, TSV or .smi).")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write; default: standard output.")] = None,
+    column: Annotated[str, typer.Option(help="The table's column of SMILES.")] = "smiles",
+    device: Device = "auto",
+) -> None:
+    """Predict molecules; bad SMILES get an empty value and a reason, the order is kept."""
+    from hydrasurr.surrogate.tabulate import predict_smiles, predict_table
+
+    if bool(smiles) == bool(csv):
+        raise HydrasurrError("give either --smiles (repeatable) or --csv")
+    if smiles:
+        predict_smiles(run_dir, smiles, out, device)
+    else:
+        predict_table(run_dir, csv, column, out, device)
+
+
+@app.command()
+def export(
+    run_dirs: Annotated[list[Path], typer.Argument(help="Run folders; several become an ensemble.", metavar="RUN_DIR")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("surrogate.safetensors"),
+) -> None:
+    """Write a trained model as one file for a colleague."""
+    from hydrasurr.surrogate import load
+
+    load(run_dirs).save(out)
+    print(f"wrote '{out}' ({out.stat().st_size / 1e6:.1f} MB); use it as hydrasurr.load('{out}')")
+
+
+@app.command()
+def report(run_dir: RunDir) -> None:
+    """Write report.html of a run again, also of one still under way."""
+    from hydrasurr.training.folder import RunFolder
+    from hydrasurr.training.report import write_report
+
+    print(f"wrote '{write_report(RunFolder(run_dir))}'")
+
+
+@config_app.command()
+def schema() -> None:
+    """Print the JSON Schema of run configurations, for editors."""
+    from hydrasurr.training.config import RunConfig
+
+    print(json.dumps(RunConfig.model_json_schema(), indent=2))
+
+
+@config_app.command()
+def check(run_json: RunJson, overrides: Overrides = None) -> None:
+    """Check a configuration and print it with all defaults filled in."""
+    from hydrasurr.training.config import load_run_config
+
+    print(load_run_config(run_json, overrides).model_dump_json(indent=2))
+    print(f"'{run_json}' is valid", file=sys.stderr)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _fail(message: object) -> NoReturn:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
+    sys.exit(1)
+
+
+def main() -> None:
+    """Entry point: errors of the user in one red line, without a traceback."""
+    try:
+        app()
+    except HydrasurrError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What a data set says about itself; the same header in every store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from hydrasurr.graphs.schema import FeatureSchema, Target
+
+FORMAT_VERSION = 1
+SPLITS = ("train", "val", "test")
+
+
+class TargetStatistics(BaseModel):
+    """Of one target over the training split, missing values left out; in the target's unit."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    mean: float
+    std: float
+    min: float
+    max: float
+
+
+class DatasetInfo(BaseModel):
+    """Header of a data set.
+
+    Attributes
+    ----------
+    max_nodes : the size limit of a graph, which fixes the dtype of `edge_index`
+    graphs, nodes, edges : number in each split (an undirected edge counts once)
+    statistics : of each target, in the order of `targets`
+    degree_histogram : `degree_histogram[d]` nodes of the training split have in-degree `d`
+    split : the rule and its parameters, as the card gave them
+    source : files with their SHA-256, licence, citation, as the card gave them
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    description: str = ""
+    feature_schema: FeatureSchema
+    targets: tuple[Target, ...]
+    directed: bool = False
+    max_nodes: int = 256
+    graphs: dict[str, int]
+    nodes: dict[str, int]
+    edges: dict[str, int]
+    rejected: int = 0
+    statistics: tuple[TargetStatistics, ...]
+    degree_histogram: tuple[int, ...]
+    split: dict[str, Any] = {}
+    source: dict[str, Any] = {}
+
+    @property
+    def graph_targets(self) -> list[Target]:
+        return [target for target in self.targets if target.level == "graph"]
+
+    @property
+    def node_targets(self) -> list[Target]:
+        return [target for target in self.targets if target.level == "node"]

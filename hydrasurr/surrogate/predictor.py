@@ -1,0 +1,167 @@
+"""The trained model as other codes call it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from hydrasurr.errors import HydrasurrError
+from hydrasurr.graphs.schema import Target
+from hydrasurr.graphs.table import GraphTable
+from hydrasurr.loading.batch import GraphBatch
+from hydrasurr.models.ensemble import Ensemble
+from hydrasurr.models.package import load_package, save_package
+
+if TYPE_CHECKING:
+    from hydrasurr.graphs.smiles import Reject
+
+MAX_ATOMS = 65_536
+"""Largest molecule a surrogate takes; far beyond what it was trained on, so only a guard."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Values of the graph-level targets for a list of molecules, in the order asked.
+
+    Attributes
+    ----------
+    targets : names and units
+    values : float64 `[molecules, targets]` in each target's unit; NaN where there is no prediction
+    std : the same shape, standard deviation of the prediction; None if the model gives no uncertainty
+    reasons : for each molecule why there is no prediction, an empty string where there is one
+    """
+
+    targets: tuple[Target, ...]
+    values: np.ndarray
+    std: np.ndarray | None
+    reasons: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """float64 `[molecules]`: the values of one target. Raises KeyError if there is none of that name."""
+        names = [target.name for target in self.targets]
+        if name not in names:
+            raise KeyError(f"no target '{name}'; this model predicts {', '.join(names)}")
+        return self.values[:, names.index(name)]
+
+    @property
+    def units(self) -> dict[str, str]:
+        return {target.name: target.unit for target in self.targets}
+
+
+class Surrogate:
+    """A trained model, or an ensemble of them, that answers queries; use `hydrasurr.load` to get one.
+
+    Needs no process group and no data set. Several threads may query one object at the same time.
+
+    Parameters
+    ----------
+    ensemble : the networks, in eval mode
+    notes : where they come from
+    device : where to compute
+    batch_size : molecules computed at a time
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        notes: dict[str, Any] | None = None,
+        device: str | torch.device = "cpu",
+        batch_size: int = 256,
+    ):
+        self._ensemble = ensemble.to(device).eval().requires_grad_(False)
+        self.notes, self.device, self.batch_size = notes or {}, torch.device(device), batch_size
+        first = ensemble.networks[0]
+        self.schema = first.schema
+        self.targets = tuple(target for target in first.targets if target.level == "graph")
+        self.node_targets = tuple(target for target in first.targets if target.level == "node")
+        self._rdkit = threading.Lock()
+
+    def predict(self, smiles: str | Sequence[str]) -> Predictions:
+        """Predict the graph-level targets of molecules. Bad SMILES give NaN and a reason, never an error."""
+        from hydrasurr.graphs.smiles import featurize
+
+        smiles = [smiles] if isinstance(smiles, str) else list(smiles)
+        values = np.full((len(smiles), len(self.targets)), np.nan)
+        stds: np.ndarray | None = None
+        reasons = [""] * len(smiles)
+        for start in range(0, len(smiles), self.batch_size):
+            chunk = smiles[start : start + self.batch_size]
+            with self._rdkit:  # featurize silences RDKit's log, which is global
+                graphs = featurize(chunk, self.schema, MAX_ATOMS)
+            for reject in graphs.rejects:
+                reasons[start + reject.index] = reject.reason
+            if not len(graphs.table):
+                continue
+            mean, std = self._compute(graphs.table)
+            rows = start + graphs.accepted
+            values[rows] = mean
+            if std is not None:
+                stds = np.full_like(values, np.nan) if stds is None else stds
+                stds[rows] = std
+        return Predictions(self.targets, values, stds, tuple(reasons))
+
+    def predict_table(self, table: GraphTable) -> Predictions:
+        """Predict graphs that are already a table made with this model's schema."""
+        parts = [self._compute(table[a : a + self.batch_size]) for a in range(0, len(table), self.batch_size)]
+        empty = np.empty((0, len(self.targets)))
+        values = np.concatenate([empty, *(mean for mean, _ in parts)])
+        std = np.concatenate([s for _, s in parts]) if parts and parts[0][1] is not None else None
+        return Predictions(self.targets, values, std, ("",) * len(table))
+
+    def predict_nodes(self, table: GraphTable) -> np.ndarray:
+        """float64 `[N, node targets]` for the nodes of a table, in their order, in each target's unit."""
+        if not self.node_targets:
+            raise HydrasurrError("this model has no node-level targets")
+        parts = []
+        for start in range(0, len(table), self.batch_size):
+            batch = GraphBatch.from_table(table[start : start + self.batch_size]).to(self.device)
+            parts.append(batch.in_table_order(self._query(batch).node).double().cpu().numpy())
+        return np.concatenate(parts)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as one file, which `hydrasurr.load` reads anywhere."""
+        save_package(path, list(self._ensemble.networks), self.notes)
+
+    @torch.inference_mode()
+    def _query(self, batch: GraphBatch):
+        return self._ensemble.physical(self._ensemble(batch))
+
+    def _compute(self, table: GraphTable) -> tuple[np.ndarray, np.ndarray | None]:
+        result = self._query(GraphBatch.from_table(table).to(self.device))
+        std = result.graph_std
+        return result.graph.cpu().numpy(), None if std is None else std.cpu().numpy()
+
+
+def load(path: str | Path | Sequence[str | Path], device: str | torch.device = "cpu") -> Surrogate:
+    """Load a trained model: a run folder, an exported file, or several of either as one ensemble.
+
+    Raises HydrasurrError if there is none, or if several differ in features or targets.
+    """
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    packages = [load_package(model_file(p)) for p in paths]
+    networks = [network for package in packages for network in package.networks]
+    for network, where in zip(networks[1:], paths[1:], strict=False):
+        networks[0].schema.require(network.schema, f"'{where}'")
+        if network.targets != networks[0].targets:
+            raise HydrasurrError(f"'{where}' predicts other targets than '{paths[0]}'; they are no ensemble")
+    return Surrogate(Ensemble(networks), packages[0].notes, device)
+
+
+def model_file(path: str | Path) -> Path:
+    """The model file of a run folder (of an unfinished run the best so far), or the path itself if it is a file."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    for name in ("surrogate.safetensors", "checkpoints/best.safetensors"):
+        if (path / name).is_file():
+            return path / name
+    raise HydrasurrError(f"no trained model in '{path}': it has no surrogate.safetensors; train it to its end first")

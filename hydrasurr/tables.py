@@ -1,0 +1,1 @@
+def print_results(folder, results): print(results)

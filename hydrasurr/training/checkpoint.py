@@ -1,0 +1,30 @@
+"""Checkpoints: written whole or not at all, loaded without running code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hydrasurr.errors import HydrasurrError
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write `state` so that `path` is at any moment either the old or the new file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint (tensors and plain values only). Raises HydrasurrError if it is damaged."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError and others
+        raise HydrasurrError(f"cannot load the checkpoint '{path}': {error}") from error

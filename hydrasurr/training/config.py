@@ -1,0 +1,144 @@
+"""One run as one strict JSON file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from hydrasurr.errors import ConfigError
+from hydrasurr.models.config import ModelConfig
+from hydrasurr.strict import Strict, parse, read_json
+
+
+class TargetConfig(Strict):
+    """A property to learn."""
+
+    name: str
+    """A target of the data set."""
+    weight: float = Field(1.0, gt=0)
+    """Its weight in the loss, relative to the other targets."""
+
+
+class DataConfig(Strict):
+    """What to learn from."""
+
+    dataset: str
+    """Path of a data set made by hydrasurr-preprocess; relative to the folder the command runs in."""
+    targets: tuple[TargetConfig, ...] | None = None
+    """Targets to learn, as names or {name, weight}; null: all of the data set."""
+    mode: Literal["auto", "memory", "blocks", "store"] = "auto"
+    """memory: the training split is read once, one copy a node; blocks: read block by block with a shuffle
+    buffer; store: every batch straight from the store; auto: memory if it fits memory_budget_gb, else blocks
+    (for pickled and CSV stores: store)."""
+    memory_budget_gb: float = Field(8.0, gt=0)
+    """Largest training split, in GB a node, that auto keeps in memory."""
+    buffer_graphs: int = Field(65_536, gt=0)
+    """Graphs shuffled together in blocks mode."""
+    prefetch: int = Field(2, ge=0)
+    """Batches prepared in advance by a thread."""
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+
+class OptimizerConfig(Strict):
+    """How parameters move."""
+
+    type: Literal["AdamW", "Adam", "SGD", "LAMB", "LARS"] = "AdamW"
+    """LAMB and LARS scale each layer's step to its weights: for large batches."""
+    lr: float = Field(1e-3, gt=0)
+    """Peak learning rate."""
+    weight_decay: float = Field(0.01, ge=0)
+    """Decay of weight matrices; biases and norms are not decayed."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Of SGD and LARS."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of AdamW, Adam and LAMB."""
+
+
+class ScheduleConfig(Strict):
+    """How the learning rate changes over the run."""
+
+    type: Literal["constant", "cosine", "one_cycle", "plateau"] = "cosine"
+    """cosine: falls to `final` after the warm-up; one_cycle: rises and falls along cosines, with `warmup` as the
+    rising part; plateau: multiplied by `factor` when the validation loss has not improved for `patience`
+    evaluations."""
+    warmup: float = Field(0.05, ge=0, lt=1)
+    """Part of the run in which the learning rate rises from near zero to its peak."""
+    final: float = Field(1e-3, ge=0, le=1)
+    """Last learning rate of cosine and one_cycle, as a part of the peak; the least one of plateau."""
+    factor: float = Field(0.5, gt=0, lt=1)
+    patience: int = Field(5, ge=0)
+
+
+class TrainingConfig(Strict):
+    """How to learn."""
+
+    epochs: int = Field(100, gt=0)
+    batch_size: int = Field(128, gt=0)
+    """Graphs a batch and rank; the optimizer sees batch_size x ranks x accumulate."""
+    accumulate: int = Field(1, gt=0)
+    """Batches whose gradients are added up before a step of the optimizer."""
+    seed: int = Field(0, ge=0)
+    """Fixes the initial weights, the order of the data and dropout."""
+    loss: Literal["mae", "mse", "huber"] = "mae"
+    """Of standardised targets; with model.uncertainty 'gaussian' the Gaussian NLL is used instead."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    clip_norm: float | None = Field(10.0, gt=0)
+    """Largest norm of the gradient; longer ones are shortened to it. null: off."""
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    """Evaluate and keep an exponential moving average of the weights. null: off."""
+    precision: Literal["fp32", "bf16", "fp64"] = "fp32"
+    """bf16: forward and backward under autocast, weights in fp32."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(None, gt=0)
+    """CPU threads of torch a rank; null: the cores of the node divided among its ranks."""
+    evaluate_every: int = Field(1, gt=0)
+    """Epochs between evaluations on the validation split."""
+    early_stopping: int | None = Field(None, gt=0)
+    """Stop after this many evaluations without a better validation loss. null: off."""
+    checkpoint_minutes: float = Field(10.0, gt=0)
+    """Minutes between checkpoints within an epoch; there is one after each evaluation anyway."""
+
+
+class RunConfig(Strict):
+    """A training run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    """Name of the run; its folder is runs/NAME unless the command line says otherwise."""
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    members: int = Field(1, gt=0)
+    """Networks of a deep ensemble, trained one after another from seeds seed, seed + 1, ..."""
+
+
+def load_run_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
+    """Read a run's JSON and apply `key.subkey=value` overrides. Raises ConfigError naming file and key."""
+    raw = read_json(path)
+    if not isinstance(raw, dict):
+        raise ConfigError(f"'{path}' holds a {type(raw).__name__}, an object with the keys of a run is expected")
+    for override in overrides or []:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {override}: expected key=value, such as training.epochs=3")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text  # a bare word is a string
+        section = raw
+        *parents, last = key.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise ConfigError(f"--set {override}: '{parent}' is not a section")
+        section[last] = value
+    return parse(RunConfig, raw, path)

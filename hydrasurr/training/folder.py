@@ -1,0 +1,158 @@
+"""The folder of a run: which file is where, and how it is written."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hydrasurr import __version__
+from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.training.config import RunConfig
+
+HARMLESS = (
+    "data.dataset",
+    "data.mode",
+    "data.memory_budget_gb",
+    "data.prefetch",
+    "training.threads",
+    "training.checkpoint_minutes",
+)
+"""Keys that may change when a run is resumed."""
+
+
+class RunFolder:
+    """Paths within the folder of a run.
+
+    `config.json`, `environment.json`, `surrogate.safetensors` (the result), `results.json`, `report.html`, and for
+    each member of the ensemble a MemberFolder: the run's folder itself if there is but one, else `members/N`.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.environment = self.path / "environment.json"
+        self.surrogate = self.path / "surrogate.safetensors"
+        self.results = self.path / "results.json"
+        self.report = self.path / "report.html"
+
+    def predictions(self, split: str) -> Path:
+        return self.path / "predictions" / f"{split}.npz"
+
+    def member(self, index: int, members: int) -> MemberFolder:
+        return MemberFolder(self.path if members == 1 else self.path / "members" / str(index))
+
+    def members(self) -> list[MemberFolder]:
+        """The members that have begun."""
+        folders = sorted((self.path / "members").glob("[0-9]*"), key=lambda path: int(path.name))
+        return [MemberFolder(path) for path in folders or [self.path]]
+
+    def prepare(self, config: RunConfig, *, resume: bool, force: bool) -> None:
+        """Make the folder ready for a run, or for going on with one.
+
+        Raises HydrasurrError if there is a run already and neither `resume` nor `force` is given, and ConfigError
+        if the configuration of a resumed run has changed.
+        """
+        resolved = config.model_dump(mode="json")
+        if self.config.exists():
+            if resume:
+                _refuse_changes(json.loads(self.config.read_text()), resolved, self.path)
+            elif force:
+                shutil.rmtree(self.path)
+            else:
+                raise HydrasurrError(
+                    f"'{self.path}' holds a run already: --resume goes on with it, --force deletes it, --out names "
+                    "another folder"
+                )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(json.dumps(resolved, indent=2) + "\n")
+        self.environment.write_text(json.dumps(describe_environment(), indent=2) + "\n")
+
+
+class MemberFolder:
+    """Files of one training: metrics.jsonl, tensorboard/, checkpoints/latest.pt and best.safetensors."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.metrics = path / "metrics.jsonl"
+        self.tensorboard = path / "tensorboard"
+        self.latest = path / "checkpoints" / "latest.pt"
+        self.best = path / "checkpoints" / "best.safetensors"
+
+    def keep_records_before(self, epoch: int) -> None:
+        """Drop the records of `epoch` and later ones, which a resumed run will write again."""
+        records = [record for record in self.records() if record["epoch"] < epoch]
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+    def append_record(self, record: Any) -> None:
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(asdict(record)) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The epochs so far; a line that a crash cut short is left out."""
+        records = []
+        for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return records
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and hardware that a result depends on."""
+    packages = ("torch", "torch-geometric", "adios2", "rdkit", "numpy", "mpi4py", "pydantic")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "hydrasurr": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "packages": versions,
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "gpus": cuda,
+        "command": sys.argv,
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the source tree this runs from, None for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        run = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return run.stdout.strip() or None
+
+
+def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in section.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _refuse_changes(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
+    before, after = _flat(old), _flat(new)
+    changed = [k for k in sorted(before | after) if before.get(k) != after.get(k) and k not in HARMLESS]
+    if changed:
+        lines = [f"  {key}: {before.get(key)} became {after.get(key)}" for key in changed]
+        raise ConfigError("\n".join([f"'{path}' was started with another configuration:", *lines]))

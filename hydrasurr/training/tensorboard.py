@@ -1,0 +1,34 @@
+"""The curves of a training for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydrasurr.training.trainer import EpochRecord
+
+
+class Board:
+    """Writes events into a folder; a resumed run adds to them."""
+
+    def __init__(self, folder: Path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.close()
+
+    def add(self, record: EpochRecord) -> None:
+        scalars = {"lr": record.lr, "loss/train": record.train_loss, "graphs_per_second": record.graphs_per_second}
+        if record.val_loss is not None:
+            scalars["loss/val"] = record.val_loss
+        for split, metrics in (("train", record.train), ("val", record.val or {})):
+            for target, values in metrics.items():
+                scalars |= {f"{target}/{name}/{split}": value for name, value in values.items() if name != "count"}
+        for phase, seconds in record.seconds.items():
+            scalars[f"seconds/{phase}"] = seconds
+        for name, value in scalars.items():
+            self._writer.add_scalar(name, value, record.epoch + 1)

@@ -1,0 +1,50 @@
+"""Where the time of training goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+PHASES = ("load", "forward", "backward", "all_reduce", "optimizer")
+
+
+class PhaseTimer:
+    """Seconds spent in each phase since the last `take`.
+
+    On CUDA, phases are measured with events on the stream, which does not make the host wait. `all_reduce` is
+    the time from starting to finishing each bucket; it overlaps with `backward`, of which it is a part.
+    """
+
+    def __init__(self, device: torch.device):
+        self._cuda = device.type == "cuda"
+        self._seconds = dict.fromkeys(PHASES, 0.0)
+        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        if self._cuda and name != "load":
+            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            yield
+            stop.record()
+            self._events.append((name, start, stop))
+        else:
+            start = time.perf_counter()
+            yield
+            self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        self._seconds[name] += seconds
+
+    def take(self) -> dict[str, float]:
+        """Seconds of each phase, and start again from zero."""
+        if self._events:
+            torch.cuda.synchronize()
+            for name, start, stop in self._events:
+                self.add(name, start.elapsed_time(stop) / 1000)
+            self._events.clear()
+        seconds, self._seconds = self._seconds, dict.fromkeys(PHASES, 0.0)
+        return seconds

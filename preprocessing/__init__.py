@@ -1,0 +1,1 @@
+"""Tables of molecules -> data sets of graphs; the command `hydrasurr-preprocess`."""

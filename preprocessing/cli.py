@@ -1,0 +1,152 @@
+"""The command `hydrasurr-preprocess`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from hydrasurr.errors import HydrasurrError
+
+
+class _RunByDefault(TyperGroup):
+    """`hydrasurr-preprocess CARD` means `hydrasurr-preprocess run CARD`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_RunByDefault,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn tables of molecules into data sets of graphs. `hydrasurr-preprocess CARD` is short for `run CARD`.",
+)
+Dataset = Annotated[Path, typer.Argument(help="A data set: what a run wrote.", metavar="DATASET")]
+Out = Annotated[Path | None, typer.Option(help="The data set to write; default: the card's name, here.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a data set that exists.")]
+
+
+@app.command()
+def run(
+    card: Annotated[str, typer.Argument(help="A card (JSON), its folder, or the name of a shipped data set.")],
+    out: Out = None,
+    file: Annotated[list[Path] | None, typer.Option(help="Table to read instead of the card's; repeatable.")] = None,
+    store: Annotated[str, typer.Option(help="bp, pickle or csv.")] = "bp",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first rows.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
+    force: Force = False,
+) -> None:
+    """Featurize the table of a card, with all cores or with the ranks of mpirun."""
+    from preprocessing.card import find_card, read_card
+    from preprocessing.pipeline import preprocess
+
+    loaded = read_card(find_card(card))
+    if file:
+        loaded = loaded.model_copy(update={"files": tuple(map(str, file))})
+    outcome = preprocess(
+        loaded, out, kind=store, workers=workers, limit=limit, strict=strict, force=force
+    )
+    if outcome is not None:
+        from preprocessing.report import print_outcome
+
+        print_outcome(outcome)
+
+
+@app.command()
+def inspect(
+    dataset: Dataset, json: Annotated[bool, typer.Option("--json", help="The header as JSON.")] = False
+) -> None:
+    """Show what is in a data set."""
+    from hydrasurr.stores import open_store
+    from preprocessing.report import print_dataset
+
+    store = open_store(dataset)
+    if json:
+        print(store.info.model_dump_json(indent=1))
+    else:
+        print_dataset(dataset, store.info)
+
+
+@app.command()
+def verify(dataset: Dataset) -> None:
+    """Read everything and compare with the checksums."""
+    from hydrasurr.stores import open_store
+    from preprocessing.progress import show_progress
+    from preprocessing.verify import verify_store
+
+    graphs = sum(open_store(dataset).info.graphs.values())
+    with show_progress("verify", graphs, unit="graphs") as progress:
+        report = verify_store(dataset, progress.advance)
+    if report.damages:
+        lines = [f"'{dataset}' is damaged, preprocess it again:", *map(str, report.damages)]
+        raise HydrasurrError("\n  ".join(lines))
+    how = "match their checksums" if report.checksums else "are readable and consistent (this store has no checksums)"
+    print(f"'{dataset}': all {report.graphs:,} graphs in {report.blocks:,} blocks {how}")
+
+
+@app.command()
+def convert(
+    source: Dataset,
+    destination: Annotated[Path, typer.Argument(help="The data set to write.")],
+    store: Annotated[str, typer.Option(help="bp, pickle or csv.")],
+    force: Force = False,
+) -> None:
+    """Copy a data set to another kind of store."""
+    from hydrasurr.stores import open_store
+    from preprocessing.convert import convert_store
+    from preprocessing.progress import show_progress
+
+    graphs = sum(open_store(source).info.graphs.values())
+    with show_progress("convert", graphs, unit="graphs") as progress:
+        convert_store(source, destination, store, force, progress.advance)
+    print(f"data set: {destination}")
+
+
+@app.command()
+def card(
+    table: Annotated[Path, typer.Argument(help="A CSV, TSV or .smi table, packed with gzip or not.")],
+    smiles: Annotated[str, typer.Option(help="Header of the column with the molecules.")] = "smiles",
+    target: Annotated[list[str] | None, typer.Option(help="COLUMN or COLUMN:UNIT; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="The card to write.")] = Path("card.json"),
+) -> None:
+    """Write a card for a table of your own."""
+    from preprocessing.new_card import draft_card
+
+    draft_card(table, smiles, target or [], out)
+    print(f"card: {out}\nnext: hydrasurr-preprocess {out}")
+
+
+def _fail(message: object) -> NoReturn:
+    from rich.console import Console
+    from rich.text import Text
+
+    from preprocessing.mpi import launched_rank
+
+    if launched_rank() == 0:  # an error that all ranks know; one says it
+        Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
+    sys.exit(1)
+
+
+def main() -> None:
+    """Entry point: errors of the user in one red line, Ctrl-C and SIGTERM clean up first."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app()
+    except HydrasurrError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        print("interrupted, nothing was written", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The header of a data set, from the card and what was counted on the way."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from hydrasurr.errors import HydrasurrError
+from hydrasurr.stores.info import SPLITS, DatasetInfo
+from preprocessing.card import Card
+from preprocessing.chunks import ChunkSummary
+from preprocessing.moments import Moments, add_histograms
+from preprocessing.scan import TableScan
+
+
+def make_info(card: Card, scan: TableScan, limit: int | None, summaries: list[ChunkSummary]) -> DatasetInfo:
+    """Merge the summaries in the order of the chunks, so that every crew gets the same digits.
+
+    Raises HydrasurrError if there is nothing to train on: no graph, or no value of a target.
+    """
+    sizes = sum(summary.sizes for summary in summaries)
+    graphs, nodes, edges = (dict(zip(SPLITS, column, strict=True)) for column in sizes.T.tolist())
+    rejected = sum(summary.rejected for summary in summaries)
+    if not graphs["train"]:
+        accepted = sum(graphs.values())
+        raise HydrasurrError(
+            f"no molecules for training: of {scan.rows:,} rows {rejected:,} were rejected, and the split gave the "
+            f"{accepted:,} others to val and test"
+        )
+    moments: Moments = reduce(Moments.merge, (summary.moments for summary in summaries))
+    for target, count in zip(card.targets, moments.count.tolist(), strict=True):
+        if not count:
+            raise HydrasurrError(f"target '{target.name}' (column '{target.column}') has no value in the train split")
+    return DatasetInfo(
+        name=card.name,
+        description=card.description,
+        feature_schema=card.schema_of_graphs,
+        targets=card.schema_of_targets,
+        max_nodes=card.max_atoms,
+        graphs=graphs,
+        nodes=nodes,
+        edges=edges,
+        rejected=rejected,
+        statistics=moments.statistics(),
+        degree_histogram=tuple(add_histograms(summary.degrees for summary in summaries).tolist()),
+        split=_split_facts(card),
+        source=_source_facts(card, scan, limit),
+    )
+
+
+def _split_facts(card: Card) -> dict[str, object]:
+    by_column = card.split.rule == "column"
+    return card.split.model_dump(mode="json", exclude={"seed", "fractions"} if by_column else {"column"})
+
+
+def _source_facts(card: Card, scan: TableScan, limit: int | None) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "files": [{"name": name, "sha256": sha256} for name, sha256 in scan.sha256.items()],
+        "rows": scan.rows,
+        "licence": card.licence,
+        "source": card.source,
+    }
+    if limit is not None:
+        facts["limit"] = limit
+    return facts

@@ -1,0 +1,112 @@
+"""MPI ranks as a crew: `mpirun -n 8 hydrasurr-preprocess CARD`.
+
+Every rank reads the table and works on its own chunks. Rank 0 collects and writes; where ADIOS2 was built with
+MPI, each rank writes a contiguous share itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+
+from hydrasurr.errors import HydrasurrError, missing_extra
+from preprocessing.crew import Crew, Work
+from preprocessing.rows import Chunk
+
+Result = TypeVar("Result")
+_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+
+
+def launched_ranks() -> int:
+    """How many processes an MPI launcher says it started; 1 without a launcher."""
+    return _largest(_SIZE_VARIABLES, default=1)
+
+
+def launched_rank() -> int:
+    """Which of them this is; 0 without a launcher."""
+    return _largest(_RANK_VARIABLES, default=0) if launched_ranks() > 1 else 0
+
+
+def _largest(variables: tuple[str, ...], default: int) -> int:
+    return max((int(os.environ[name]) for name in variables if os.environ.get(name, "").isdigit()), default=default)
+
+
+class MPICrew(Crew):
+    """All ranks of MPI_COMM_WORLD. An error on one rank ends all of them."""
+
+    def __init__(self, collective: bool):
+        try:
+            from mpi4py import MPI
+        except ImportError as error:
+            raise missing_extra("mpi4py", "mpi") from error
+        self._comm = MPI.COMM_WORLD
+        self.rank, self._size = self._comm.rank, self._comm.size
+        if self._size != launched_ranks():
+            raise HydrasurrError(
+                f"the launcher started {launched_ranks()} processes, but mpi4py sees {self._size}: "
+                "launch with the mpirun (or srun --mpi) of the MPI that mpi4py uses"
+            )
+        self.writers = self._comm if collective else None
+        self.stride = self._size if collective else 1
+        self._all_know = False
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or self._all_know:
+            return
+        # The other ranks wait for this one: leaving quietly would hang the job.
+        if isinstance(error, HydrasurrError):
+            print(f"error (rank {self.rank}): {error}", file=sys.stderr)
+        else:
+            traceback.print_exception(error)
+        sys.stderr.flush()
+        self._comm.Abort(1)
+
+    def share(self, function: Callable[[], Result]) -> Result:
+        result = error = None
+        if self.rank == 0:
+            try:
+                result = function()
+            except Exception as caught:
+                error = caught
+        failed, result = self._comm.bcast((error is not None, result))
+        if failed:
+            self._all_know = True
+            raise error or SystemExit(1)
+        return result
+
+    def map(self, work: Work, chunks: Iterable[Chunk], total: int) -> Iterator[Any]:
+        if self.writers is not None:
+            return self._map_contiguous(work, chunks, total)
+        return self._collect(work, chunks, total) if self.rank == 0 else self._serve(work, chunks)
+
+    def gather(self, items: list[Result]) -> list[Result]:
+        return [item for share in self._comm.gather(items) or [] for item in share]
+
+    def _collect(self, work: Work, chunks: Iterable[Chunk], total: int) -> Iterator[Any]:
+        mine = islice(chunks, 0, None, self._size)
+        for index in range(total):
+            source = index % self._size
+            yield work(next(mine)) if source == 0 else self._comm.recv(source=source)
+
+    def _serve(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[Any]:
+        sent = None
+        for chunk in islice(chunks, self.rank, None, self._size):
+            result = work(chunk)
+            if sent is not None:  # one result may wait for rank 0, not more
+                sent.wait()
+            sent = self._comm.isend(result, dest=0)
+        if sent is not None:
+            sent.wait()
+        yield from ()
+
+    def _map_contiguous(self, work: Work, chunks: Iterable[Chunk], total: int) -> Iterator[Any]:
+        first, end = (total * rank // self._size for rank in (self.rank, self.rank + 1))
+        mine = islice(chunks, first, end)
+        for _ in range(-(-total // self._size)):
+            chunk = next(mine, None)
+            yield None if chunk is None else work(chunk)

@@ -1,0 +1,49 @@
+"""The list of rows that became no graph: a CSV beside the data set."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from preprocessing.chunks import RejectedRow
+
+
+class RejectsWriter:
+    """Collects the rejects of one rank in a file of its own; rank 0 joins these at the end."""
+
+    def __init__(self, path: Path, rank: int):
+        self.count = 0
+        self.first: RejectedRow | None = None
+        self._path = path
+        self._part = path.with_name(f"{path.name}.partial.{rank}")
+        self._part.unlink(missing_ok=True)
+
+    def add(self, rejects: list[RejectedRow]) -> None:
+        if not rejects:
+            return
+        self.first = self.first or rejects[0]
+        self.count += len(rejects)
+        with self._part.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rejects)
+
+    @property
+    def parts(self) -> list[Path]:
+        return [self._part] if self.count else []
+
+    def join(self, parts: Iterable[Path]) -> Path | None:
+        """Write the file from the parts of all ranks, in order; without parts there is none, nor an old one."""
+        self._path.unlink(missing_ok=True)
+        parts = list(parts)
+        if not parts:
+            return None
+        with self._path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(RejectedRow._fields)
+            for part in parts:
+                with part.open(newline="", encoding="utf-8") as lines:
+                    file.writelines(lines)
+                part.unlink()
+        return self._path
+
+    def abort(self) -> None:
+        self._part.unlink(missing_ok=True)

@@ -1,0 +1,116 @@
+"""Data sets as tables on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.table import Table
+
+from hydrasurr.stores import SPLITS, DatasetInfo, store_kind
+from preprocessing.output import Outcome
+
+_BAR = 24
+
+
+def size_on_disk(path: Path) -> int:
+    """Bytes of all files of a data set."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """What a run wrote, and where."""
+    console = Console()
+    console.print(_splits(outcome.info))
+    if outcome.rejects:
+        console.print(f"{outcome.info.rejected:,} rows rejected: {outcome.rejects}", soft_wrap=True, highlight=False)
+    console.print(f"data set: {outcome.path} ({_bytes(size_on_disk(outcome.path))})", soft_wrap=True, highlight=False)
+
+
+def print_dataset(path: Path, info: DatasetInfo) -> None:
+    """Everything the header of a data set says."""
+    parts = [_facts(path, info), _splits(info)]
+    if info.targets:
+        parts.append(_targets(info))
+    Console().print(Group(*parts, _features(info), _degrees(info)))
+
+
+def _facts(path: Path, info: DatasetInfo) -> Table:
+    table = Table(title=info.name, show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    size, graphs = size_on_disk(path), sum(info.graphs.values())
+    source = info.source
+    files = "\n".join(f"{file['name']}  SHA-256 {file['sha256']}" for file in source.get("files", []))
+    limit = f", the first {source['limit']:,} rows" if "limit" in source else ""
+    facts = {
+        "description": info.description,
+        "store": f"{store_kind(path)}, format version {info.format_version}",
+        "size on disk": f"{_bytes(size)}, {size / graphs:,.0f} bytes a graph",
+        "hydrogens": "nodes of the graph" if info.feature_schema.explicit_hydrogens else "a feature of their atom",
+        "split": ", ".join(f"{key} {value}" for key, value in info.split.items()),
+        "rejected rows": f"{info.rejected:,}",
+        "made from": f"{files}{limit}",
+        "licence": str(source.get("licence", "")),
+        "source": str(source.get("source", "")),
+    }
+    for name, text in facts.items():
+        if text:
+            table.add_row(name, text)
+    return table
+
+
+def _splits(info: DatasetInfo) -> Table:
+    table = Table(title="Splits", title_justify="left")
+    table.add_column("split", style="bold")
+    for name in ("graphs", "nodes", "edges", "nodes a graph"):
+        table.add_column(name, justify="right")
+    for split in SPLITS:
+        graphs, nodes, edges = info.graphs[split], info.nodes[split], info.edges[split]
+        mean = f"{nodes / graphs:.1f}" if graphs else "-"
+        table.add_row(split, f"{graphs:,}", f"{nodes:,}", f"{edges:,}", mean)
+    return table
+
+
+def _targets(info: DatasetInfo) -> Table:
+    table = Table(title="Targets (over the training split)", title_justify="left")
+    table.add_column("target", style="bold")
+    table.add_column("unit")
+    table.add_column("of each")
+    for name in ("values", "mean", "std", "min", "max"):
+        table.add_column(name, justify="right")
+    for target, facts in zip(info.targets, info.statistics, strict=True):
+        numbers = (f"{value:,.6g}" for value in (facts.mean, facts.std, facts.min, facts.max))
+        table.add_row(target.name, target.unit or "1", target.level, f"{facts.count:,}", *numbers)
+    return table
+
+
+def _features(info: DatasetInfo) -> Table:
+    table = Table(title=f"Features (schema version {info.feature_schema.version})", title_justify="left")
+    table.add_column("of", style="bold")
+    table.add_column("feature")
+    table.add_column("values", justify="right")
+    for level, features in (("node", info.feature_schema.nodes), ("edge", info.feature_schema.edges)):
+        for feature in features:
+            table.add_row(level, feature.name, str(len(feature.values)))
+    return table
+
+
+def _degrees(info: DatasetInfo) -> Table:
+    table = Table(title="Degrees of the nodes (training split)", title_justify="left")
+    table.add_column("degree", justify="right", style="bold")
+    table.add_column("nodes", justify="right")
+    table.add_column("")
+    most = max(info.degree_histogram, default=0)
+    for degree, nodes in enumerate(info.degree_histogram):
+        if nodes:
+            table.add_row(str(degree), f"{nodes:,}", "█" * max(1, round(_BAR * nodes / most)))
+    return table
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
