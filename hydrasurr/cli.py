@@ -11,6 +11,7 @@ import typer
 
 from hydrasurr import __version__
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.shipped import find
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,7 +22,7 @@ app = typer.Typer(
 config_app = typer.Typer(no_args_is_help=True, help="Look at run configurations.")
 app.add_typer(config_app, name="config")
 
-RunJson = Annotated[Path, typer.Argument(help="The run's JSON file.", metavar="RUN.json")]
+RunJson = Annotated[str, typer.Argument(help="The run's JSON file, or the name of a shipped one.", metavar="RUN.json")]
 RunDir = Annotated[Path, typer.Argument(help="A run folder or an exported model.", metavar="RUN_DIR")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key: --set training.epochs=3. Repeatable.")
@@ -42,17 +43,18 @@ def train(
 ) -> None:
     """Train a run: alone, or on every rank of torchrun, mpirun or srun."""
     from hydrasurr.training.config import load_run_config
+    from hydrasurr.training.folder import RunFolder
     from hydrasurr.training.run import run
     from hydrasurr.training.stop import parse_duration
 
-    config = load_run_config(run_json, overrides)
-    folder = out or Path("runs") / config.name
+    config = load_run_config(find("run_configs", run_json), overrides)
+    folder = RunFolder(out or Path("runs") / config.name)
     limit = parse_duration(time_limit) if time_limit else None
     results = run(config, folder, resume=resume, force=force, time_limit=limit)
-    if results is not None:
+    if results:
         from hydrasurr.tables import print_results
 
-        print_results(folder, results)
+        print_results(folder.path, results, folder.units())
 
 
 @app.command()
@@ -67,7 +69,7 @@ def evaluate(
     from hydrasurr.surrogate.assess import assess
     from hydrasurr.tables import print_metrics
 
-    print_metrics(assess(run_dir, dataset, split, out, device))
+    print_metrics(*assess(run_dir, dataset, split, out, device))
 
 
 @app.command()
@@ -84,10 +86,13 @@ def predict(
 
     if bool(smiles) == bool(csv):
         raise HydrasurrError("give either --smiles (repeatable) or --csv")
-    if smiles:
-        predict_smiles(run_dir, smiles, out, device)
-    else:
-        predict_table(run_dir, csv, column, out, device)
+    failed = (
+        predict_smiles(run_dir, smiles, out, device) if smiles else predict_table(run_dir, csv, column, out, device)
+    )
+    if out:
+        print(f"wrote '{out}'", file=sys.stderr)
+    if failed:
+        print(f"{failed:,} without a prediction; the column 'reason' says why", file=sys.stderr)
 
 
 @app.command()
@@ -124,8 +129,18 @@ def check(run_json: RunJson, overrides: Overrides = None) -> None:
     """Check a configuration and print it with all defaults filled in."""
     from hydrasurr.training.config import load_run_config
 
-    print(load_run_config(run_json, overrides).model_dump_json(indent=2))
+    print(load_run_config(find("run_configs", run_json), overrides).model_dump_json(indent=2))
     print(f"'{run_json}' is valid", file=sys.stderr)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to work in.")] = Path("hydrasurr_demo"),
+) -> None:
+    """Preprocess, train, evaluate and predict on a shipped sample of QM9, in about two minutes."""
+    from hydrasurr.demo import run_demo
+
+    run_demo(out)
 
 
 @app.command()
@@ -151,7 +166,3 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

@@ -45,7 +45,7 @@ def parse(model: type[Model], raw: Any, where: str | Path) -> Model:
 
 
 def _problem(model: type[BaseModel], problem: Any) -> str:
-    location = [part for part in problem["loc"]]
+    location = list(problem["loc"])
     key = ".".join(map(str, location))
     if problem["type"] == "extra_forbidden":
         section, names = _section(model, location[:-1])

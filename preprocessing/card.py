@@ -32,8 +32,8 @@ class TargetColumn(Strict):
     unit: str = ""
     """Unit after `scale`; empty if it has none."""
     level: Literal["graph", "node"] = "graph"
-    """`graph`: one number a molecule. `node`: a list of numbers, separated by blanks or semicolons, one an atom
-    in the order of the SMILES, or one a node if hydrogens are to have values too."""
+    """`graph`: one number a molecule. `node`: a list of numbers, separated by blanks or semicolons, one for
+    each atom in the order of the SMILES, or one for each node if hydrogens are to have values too."""
     scale: float = 1.0
     """Factor from the table's unit to `unit`, say 27.211386245988 from Hartree to eV."""
     description: str = ""
@@ -58,7 +58,7 @@ class SplitRule(Strict):
 
     rule: Literal["random", "scaffold", "column"] = "random"
     """`random`: by a hash of the SMILES text, so equal SMILES stay together whatever the order of the rows.
-    `scaffold`: molecules with the same Bemis-Murcko scaffold stay together, rare scaffolds go to val and test.
+    `scaffold`: molecules with the same Bemis-Murcko scaffold stay together, rare ones go to val and test.
     `column`: as a column of the table says."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     fractions: tuple[float, float, float] = (0.94, 0.02, 0.04)
@@ -87,7 +87,7 @@ class Card(Strict):
     """Also the default name of the output."""
     description: str = ""
     files: tuple[str, ...] = Field(min_length=1)
-    """Tables to read one after the other; paths count from the card's folder. `.gz` is unpacked on the way."""
+    """Tables to read one after the other, packed with gzip (.gz) or not. Paths start at the card's folder."""
     format: Format | None = None
     """Told from the suffix (.csv, .tsv, .smi) if not given. A .smi file has no header: its columns are called
     `smiles` and `name`."""
@@ -105,7 +105,7 @@ class Card(Strict):
     """Origin and citation."""
     obtain: str = ""
     """How to get the files, where they are not shipped."""
-    sha256: dict[str, str] = {}
+    sha256: dict[str, str] = Field(default={})
     """File name -> SHA-256 that the file must have."""
 
     @field_validator("targets")
@@ -131,7 +131,9 @@ class Card(Strict):
             return self.format
         suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
         if not suffixes or suffixes[-1] not in _SUFFIXES:
-            raise ConfigError(f"'{file}': no known suffix; say \"format\": \"csv\", \"tsv\" or \"smi\" in the card")
+            raise ConfigError(
+                f"'{file}' has no known suffix; give the card the key 'format': csv, tsv or smi"
+            )
         return _SUFFIXES[suffixes[-1]]
 
 

@@ -1,4 +1,4 @@
-"""One chunk of rows -> graphs of each split. A pure function: any process may run it, the result is the same."""
+"""One chunk of rows -> the graphs of each split. A pure function, so any process may run it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class ChunkSummary:
     ----------
     sizes : int64 `[3, 3]`: graphs, nodes and edges (columns) of each split (rows)
     rejected : number of rows
-    moments : of the targets of the training split
+    moments : of each target over the training split
     degrees : int64 `[d]`: number of its nodes of each in-degree
     """
 
     sizes: np.ndarray
     rejected: int
-    moments: Moments
+    moments: tuple[Moments, ...]
     degrees: np.ndarray
 
 
@@ -122,12 +122,13 @@ def _with_node_values(
 
 def _summarise(card: Card, tables: dict[str, GraphTable], rejected: int) -> ChunkSummary:
     train = tables["train"]
-    columns = {"graph": iter(train.columns.get("y", np.empty((0, 0))).T)}
-    columns["node"] = iter(train.columns.get("node_y", np.empty((0, 0))).T)
-    moments = [Moments.of(next(columns[target.level])[:, None]) for target in card.targets]
+    columns = {
+        level: iter(train.columns[name].T) if name in train.columns else iter(())
+        for level, name in (("graph", "y"), ("node", "node_y"))
+    }
     return ChunkSummary(
         sizes=np.array([[len(table), table.num_nodes, table.num_edges] for table in tables.values()]),
         rejected=rejected,
-        moments=Moments(*map(np.concatenate, zip(*moments, strict=True))) if moments else Moments.of(np.empty((0, 0))),
+        moments=tuple(Moments.of(next(columns[target.level])) for target in card.targets),
         degrees=np.bincount(train.in_degrees()),
     )

@@ -27,18 +27,20 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Turn tables of molecules into data sets of graphs. `hydrasurr-preprocess CARD` is short for `run CARD`.",
+    help="Turn tables of molecules into data sets of graphs. `hydrasurr-preprocess CARD` means `run CARD`.",
 )
 Dataset = Annotated[Path, typer.Argument(help="A data set: what a run wrote.", metavar="DATASET")]
+Card = Annotated[str, typer.Argument(help="A card (JSON), its folder, or the name of a shipped data set.")]
 Out = Annotated[Path | None, typer.Option(help="The data set to write; default: the card's name, here.")]
+Files = Annotated[list[Path] | None, typer.Option(help="Table to read instead of the card's; repeatable.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a data set that exists.")]
 
 
 @app.command()
 def run(
-    card: Annotated[str, typer.Argument(help="A card (JSON), its folder, or the name of a shipped data set.")],
+    card: Card,
     out: Out = None,
-    file: Annotated[list[Path] | None, typer.Option(help="Table to read instead of the card's; repeatable.")] = None,
+    file: Files = None,
     store: Annotated[str, typer.Option(help="bp, pickle or csv.")] = "bp",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first rows.")] = None,
@@ -52,9 +54,13 @@ def run(
     loaded = read_card(find_card(card))
     if file:
         loaded = loaded.model_copy(update={"files": tuple(map(str, file))})
-    outcome = preprocess(
-        loaded, out, kind=store, workers=workers, limit=limit, strict=strict, force=force
-    )
+    try:
+        outcome = preprocess(
+            loaded, out, kind=store, workers=workers, limit=limit, strict=strict, force=force
+        )
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        raise typer.Exit(130) from None
     if outcome is not None:
         from preprocessing.report import print_outcome
 
@@ -89,7 +95,7 @@ def verify(dataset: Dataset) -> None:
     if report.damages:
         lines = [f"'{dataset}' is damaged, preprocess it again:", *map(str, report.damages)]
         raise HydrasurrError("\n  ".join(lines))
-    how = "match their checksums" if report.checksums else "are readable and consistent (this store has no checksums)"
+    how = "match their checksums" if report.checksums else "can be read; this kind of store has no checksums"
     print(f"'{dataset}': all {report.graphs:,} graphs in {report.blocks:,} blocks {how}")
 
 
@@ -137,16 +143,9 @@ def _fail(message: object) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point: errors of the user in one red line, Ctrl-C and SIGTERM clean up first."""
+    """Entry point: errors of the user in red without a traceback; SIGTERM cleans up as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except HydrasurrError as error:
         _fail(error)
-    except KeyboardInterrupt:
-        print("interrupted, nothing was written", file=sys.stderr)
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

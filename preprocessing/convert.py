@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from hydrasurr.stores import SPLITS, create_writer, open_store
@@ -10,7 +11,11 @@ from preprocessing.output import check_free, disk_errors
 
 
 def convert_store(
-    source: Path, destination: Path, kind: str, force: bool = False, advance: Callable[[int], None] = lambda graphs: None
+    source: Path,
+    destination: Path,
+    kind: str,
+    force: bool,
+    advance: Callable[[int], None] = lambda graphs: None,
 ) -> None:
     """Copy `source` block by block, calling `advance(graphs)` after each.
 
@@ -23,8 +28,7 @@ def convert_store(
         writer = create_writer(kind, destination)
     try:
         for split in SPLITS:
-            offsets = store[split].block_offset.tolist()
-            for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+            for start, stop in pairwise(store[split].block_offset.tolist()):
                 table = store[split].read(start, stop)
                 with disk_errors(destination):
                     writer.append(split, table)

@@ -107,8 +107,8 @@ def _next_result(waiting: deque[tuple[Chunk, Future]]) -> Any:
     except BrokenProcessPool as error:
         first, last = waiting[0][0].first_row, waiting[-1][0].last_row
         raise HydrasurrError(
-            f"a worker process died while rows {first} to {last} were in work: out of memory, or a crash of the "
-            "chemistry library on one of these molecules. Try fewer --workers, or find and remove the row."
+            f"a worker process died while rows {first} to {last} were in work: out of memory, or "
+            "RDKit crashed on one of these molecules. Try fewer --workers, or find and remove the row."
         ) from error
     waiting.popleft()
     return result
@@ -153,7 +153,9 @@ def make_crew(workers: int | None = None, collective: bool = False) -> Crew:
     from preprocessing.mpi import MPICrew, launched_ranks
 
     if launched_ranks() > 1:
-        from hydrasurr.stores.bp import adios2_has_mpi
+        return MPICrew(collective)
+    return PoolCrew(workers or _available_cores())
 
-        return MPICrew(collective and adios2_has_mpi())
-    return PoolCrew(workers or len(os.sched_getaffinity(0)))
+
+def _available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

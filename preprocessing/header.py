@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import reduce
 
+import numpy as np
+
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.stores.info import SPLITS, DatasetInfo
 from preprocessing.card import Card
 from preprocessing.chunks import ChunkSummary
-from preprocessing.moments import Moments, add_histograms
+from preprocessing.moments import Moments
 from preprocessing.scan import TableScan
 
 
@@ -23,13 +25,16 @@ def make_info(card: Card, scan: TableScan, limit: int | None, summaries: list[Ch
     if not graphs["train"]:
         accepted = sum(graphs.values())
         raise HydrasurrError(
-            f"no molecules for training: of {scan.rows:,} rows {rejected:,} were rejected, and the split gave the "
-            f"{accepted:,} others to val and test"
+            f"no molecules for training: of {scan.rows:,} rows {rejected:,} were rejected, "
+            f"and the split gave the {accepted:,} others to val and test"
         )
-    moments: Moments = reduce(Moments.merge, (summary.moments for summary in summaries))
-    for target, count in zip(card.targets, moments.count.tolist(), strict=True):
-        if not count:
-            raise HydrasurrError(f"target '{target.name}' (column '{target.column}') has no value in the train split")
+    columns = zip(*(summary.moments for summary in summaries), strict=True)
+    moments = [reduce(Moments.merge, parts) for parts in columns]
+    for target, moment in zip(card.targets, moments, strict=True):
+        if not moment.count:
+            raise HydrasurrError(
+                f"target '{target.name}' (column '{target.column}') has no value to train on"
+            )
     return DatasetInfo(
         name=card.name,
         description=card.description,
@@ -40,11 +45,18 @@ def make_info(card: Card, scan: TableScan, limit: int | None, summaries: list[Ch
         nodes=nodes,
         edges=edges,
         rejected=rejected,
-        statistics=moments.statistics(),
-        degree_histogram=tuple(add_histograms(summary.degrees for summary in summaries).tolist()),
+        statistics=tuple(moment.statistics() for moment in moments),
+        degree_histogram=_add_histograms([summary.degrees for summary in summaries]),
         split=_split_facts(card),
         source=_source_facts(card, scan, limit),
     )
+
+
+def _add_histograms(histograms: list[np.ndarray]) -> tuple[int, ...]:
+    total = np.zeros(max(map(len, histograms)), np.int64)
+    for histogram in histograms:
+        total[: len(histogram)] += histogram
+    return tuple(total.tolist())
 
 
 def _split_facts(card: Card) -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""Statistics that are computed chunk by chunk and merged."""
+"""Statistics of a column that are computed chunk by chunk and merged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,54 +11,38 @@ from hydrasurr.stores.info import TargetStatistics
 
 
 class Moments(NamedTuple):
-    """Of each of `T` columns, missing values left out; all arrays `[T]`."""
+    """Of one column, missing values left out; `squares` is the sum of squared deviations from the mean."""
 
-    count: np.ndarray
-    mean: np.ndarray
-    squares: np.ndarray
-    """Sum of squared deviations from the mean."""
-    min: np.ndarray
-    max: np.ndarray
+    count: int
+    mean: float
+    squares: float
+    min: float
+    max: float
 
     @classmethod
     def of(cls, values: np.ndarray) -> Moments:
-        """Of the columns of `values` (float64 `[n, T]`, NaN: missing)."""
-        there = ~np.isnan(values)
-        count = there.sum(axis=0)
-        mean = np.where(there, values, 0).sum(axis=0) / np.maximum(count, 1)
-        squares = np.where(there, (values - mean) ** 2, 0).sum(axis=0)
-        low = np.where(there, values, np.inf).min(axis=0, initial=np.inf)
-        high = np.where(there, values, -np.inf).max(axis=0, initial=-np.inf)
-        return cls(count, mean, squares, low, high)
+        """Of float64 `[n]`; NaN: missing."""
+        values = values[~np.isnan(values)]
+        if not len(values):
+            return cls(0, 0.0, 0.0, math.inf, -math.inf)
+        mean = values.mean()
+        squares = ((values - mean) ** 2).sum()
+        return cls(len(values), float(mean), float(squares), float(values.min()), float(values.max()))
 
     def merge(self, other: Moments) -> Moments:
-        """Of both parts together (Chan, Golub, LeVeque 1979, eq. 2.1)."""
+        """Of both parts together (T. F. Chan, G. H. Golub, R. J. LeVeque, Updating formulae, 1979)."""
         count = self.count + other.count
-        share = other.count / np.maximum(count, 1)
+        share = other.count / max(count, 1)
         delta = other.mean - self.mean
         return Moments(
             count,
             self.mean + delta * share,
             self.squares + other.squares + delta**2 * self.count * share,
-            np.minimum(self.min, other.min),
-            np.maximum(self.max, other.max),
+            min(self.min, other.min),
+            max(self.max, other.max),
         )
 
-    def statistics(self) -> tuple[TargetStatistics, ...]:
+    def statistics(self) -> TargetStatistics:
         """As the header has them; the standard deviation is the population's."""
-        std = np.sqrt(self.squares / np.maximum(self.count, 1))
-        columns = (self.count, self.mean, std, self.min, self.max)
-        return tuple(
-            TargetStatistics(count=count, mean=mean, std=std, min=low, max=high)
-            for count, mean, std, low, high in zip(*(column.tolist() for column in columns), strict=True)
-        )
-
-
-def add_histograms(histograms: Iterable[np.ndarray]) -> np.ndarray:
-    """The sum of int64 histograms of any lengths."""
-    total = np.zeros(0, np.int64)
-    for histogram in histograms:
-        longer, shorter = sorted((total, histogram), key=len, reverse=True)
-        total = longer.copy()
-        total[: len(shorter)] += shorter
-    return total
+        std = math.sqrt(self.squares / self.count)
+        return TargetStatistics(count=self.count, mean=self.mean, std=std, min=self.min, max=self.max)

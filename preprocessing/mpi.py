@@ -1,7 +1,7 @@
 """MPI ranks as a crew: `mpirun -n 8 hydrasurr-preprocess CARD`.
 
-Every rank reads the table and works on its own chunks. Rank 0 collects and writes; where ADIOS2 was built with
-MPI, each rank writes a contiguous share itself.
+Every rank reads the table and works on its own chunks. Rank 0 collects and writes; where ADIOS2 was built
+with MPI, each rank writes a contiguous share itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from hydrasurr.errors import HydrasurrError, missing_extra
+from hydrasurr.stores.bp import adios2_has_mpi
 from preprocessing.crew import Crew, Work
 from preprocessing.rows import Chunk
 
@@ -33,11 +34,15 @@ def launched_rank() -> int:
 
 
 def _largest(variables: tuple[str, ...], default: int) -> int:
-    return max((int(os.environ[name]) for name in variables if os.environ.get(name, "").isdigit()), default=default)
+    values = [os.environ.get(name, "") for name in variables]
+    return max((int(value) for value in values if value.isdigit()), default=default)
 
 
 class MPICrew(Crew):
-    """All ranks of MPI_COMM_WORLD. An error on one rank ends all of them."""
+    """All ranks of MPI_COMM_WORLD; with `collective` they write together if ADIOS2 can.
+
+    An error on one rank ends all of them.
+    """
 
     def __init__(self, collective: bool):
         try:
@@ -51,9 +56,10 @@ class MPICrew(Crew):
                 f"the launcher started {launched_ranks()} processes, but mpi4py sees {self._size}: "
                 "launch with the mpirun (or srun --mpi) of the MPI that mpi4py uses"
             )
-        self.writers = self._comm if collective else None
-        self.stride = self._size if collective else 1
         self._all_know = False
+        together = collective and self.share(adios2_has_mpi)
+        self.writers = self._comm if together else None
+        self.stride = self._size if together else 1
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or self._all_know:
@@ -61,7 +67,7 @@ class MPICrew(Crew):
         # The other ranks wait for this one: leaving quietly would hang the job.
         if isinstance(error, HydrasurrError):
             print(f"error (rank {self.rank}): {error}", file=sys.stderr)
-        else:
+        elif isinstance(error, Exception):
             traceback.print_exception(error)
         sys.stderr.flush()
         self._comm.Abort(1)

@@ -33,7 +33,8 @@ def draft_card(table: Path, smiles: str, targets: list[str], out: Path) -> Card:
         "source": "",
     }
     card = parse(Card, raw, out)
-    next(read_chunks(card.model_copy(update={"files": (str(table),)}), 1), None)  # complains of missing columns
+    here = card.model_copy(update={"files": (str(table),)})
+    next(read_chunks(here, 1), None)  # complains of missing columns
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return card

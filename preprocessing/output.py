@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 def check_free(out: Path, force: bool) -> None:
-    """Raise StoreError unless `out` may be written: it is free, or a data set and `force` says to replace it."""
+    """Raise StoreError unless `out` is free, or a data set that `force` says to replace."""
     if not out.exists():
         return
     if not any((out / file).exists() for file in ("md.idx", *FOLDER_HEADERS.values())):
@@ -73,14 +73,11 @@ class Output:
     def rejected(self) -> int:
         return self._rejects.count
 
-    def add(self, result: ChunkResult | None, strict: bool) -> None:
-        """Write the next chunk; None only keeps pace with the other ranks. `strict` raises at the first reject."""
+    def add(self, result: ChunkResult | None) -> None:
+        """Write the next chunk; None only keeps pace with the other ranks."""
         assert self._writer is not None
         with disk_errors(self._out):
             if result is not None:
-                if strict and result.rejects:
-                    row, smiles, reason = result.rejects[0]
-                    raise HydrasurrError(f"row {row}, '{smiles}': {reason} (--strict)")
                 self._rejects.add(result.rejects)
                 self._summaries.append(result.summary)
                 for split, table in result.tables.items():
@@ -121,5 +118,5 @@ def disk_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        reason = _COLOURS.sub("", str(error)).split("> : ")[-1].split("\n")[0]  # without ADIOS2's place in the code
+        reason = _COLOURS.sub("", str(error)).split("> : ")[-1].split("\n")[0]  # no places in ADIOS2's code
         raise StoreError(f"cannot write '{out}': {reason}") from error

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydrasurr.errors import ConfigError, did_you_mean
+from hydrasurr.errors import ConfigError, HydrasurrError, did_you_mean
 from preprocessing.card import Card
-from preprocessing.chunks import FeaturizeChunk
+from preprocessing.chunks import FeaturizeChunk, RejectedRow
 from preprocessing.crew import make_crew
 from preprocessing.output import SUFFIXES, Outcome, Output, check_free
 from preprocessing.progress import show_progress
@@ -25,7 +25,7 @@ def preprocess(
     force: bool = False,
     show: bool = True,
 ) -> Outcome | None:
-    """Turn the table of a card into a data set. Under MPI every rank calls this, and only rank 0 gets an Outcome.
+    """Turn the table of a card into a data set. Under MPI every rank calls this; rank 0 gets the Outcome.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def preprocess(
     force : replace a data set that is there
     show : progress on stderr
 
-    Raises HydrasurrError if anything about the input is wrong; then nothing is left behind. Ranks other than 0
-    raise SystemExit instead where rank 0 has the error to tell.
+    Raises HydrasurrError if anything about the input is wrong; then nothing is left behind. Ranks other than
+    0 raise SystemExit instead where rank 0 has the error to tell.
     """
     if kind not in SUFFIXES:
         raise ConfigError(f"no store '{kind}'{did_you_mean(kind, SUFFIXES)}")
@@ -56,9 +56,16 @@ def preprocess(
             show_progress("featurize", scan.rows, show) as progress,
         ):
             for result in crew.map(FeaturizeChunk(card, plan), chunks, scan.chunks):
-                output.add(result, strict)
+                if strict and result is not None and result.rejects:
+                    raise _strict_error(card, result.rejects[0])
+                output.add(result)
                 if result is not None:
                     progress.advance(result.rows * crew.stride)
                     progress.note(output.rejected)
             outcome = output.finish(card, scan, limit)
         return outcome if crew.rank == 0 else None
+
+
+def _strict_error(card: Card, reject: RejectedRow) -> HydrasurrError:
+    files = ", ".join(f"'{file}'" for file in card.files)
+    return HydrasurrError(f"{files}, row {reject.row}, '{reject.smiles}': {reject.reason} (strict)")

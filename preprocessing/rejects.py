@@ -32,7 +32,7 @@ class RejectsWriter:
         return [self._part] if self.count else []
 
     def join(self, parts: Iterable[Path]) -> Path | None:
-        """Write the file from the parts of all ranks, in order; without parts there is none, nor an old one."""
+        """Write the file from the parts of all ranks, in order; without parts remove an old one."""
         self._path.unlink(missing_ok=True)
         parts = list(parts)
         if not parts:

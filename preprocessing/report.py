@@ -20,11 +20,10 @@ def size_on_disk(path: Path) -> int:
 
 def print_outcome(outcome: Outcome) -> None:
     """What a run wrote, and where."""
-    console = Console()
-    console.print(_splits(outcome.info))
+    Console().print(_splits(outcome.info))
     if outcome.rejects:
-        console.print(f"{outcome.info.rejected:,} rows rejected: {outcome.rejects}", soft_wrap=True, highlight=False)
-    console.print(f"data set: {outcome.path} ({_bytes(size_on_disk(outcome.path))})", soft_wrap=True, highlight=False)
+        print(f"{outcome.info.rejected:,} rows rejected: {outcome.rejects}")
+    print(f"data set: {outcome.path} ({_bytes(size_on_disk(outcome.path))})")
 
 
 def print_dataset(path: Path, info: DatasetInfo) -> None:
@@ -47,7 +46,7 @@ def _facts(path: Path, info: DatasetInfo) -> Table:
         "description": info.description,
         "store": f"{store_kind(path)}, format version {info.format_version}",
         "size on disk": f"{_bytes(size)}, {size / graphs:,.0f} bytes a graph",
-        "hydrogens": "nodes of the graph" if info.feature_schema.explicit_hydrogens else "a feature of their atom",
+        "hydrogens": "nodes" if info.feature_schema.explicit_hydrogens else "a feature of their atom",
         "split": ", ".join(f"{key} {value}" for key, value in info.split.items()),
         "rejected rows": f"{info.rejected:,}",
         "made from": f"{files}{limit}",

@@ -26,8 +26,8 @@ class Chunk:
     ----------
     index : place of the chunk in the table
     first_row : number of its first row; rows are counted from 1 over all files, headers left out
-    smiles, cells, split : of each row: the SMILES, the cell of each target, the cell of the split column ("" if
-        there is none)
+    smiles, cells, split : of each row: the SMILES, the cell of each target, the cell of the split column
+        ("" if there is none)
     problems : position in the chunk -> why this row could not be read; its texts are empty
     """
 
@@ -116,7 +116,8 @@ def _csv_lines(text: IO[str], format: Format) -> Iterator[list[str] | str]:
         except StopIteration:
             return
         except csv.Error as error:  # the reader goes on with the line after
-            yield f"malformed row, lines {start} to {reader.line_num} of the file ({error}); a quote left open?"
+            lines = f"lines {start} to {reader.line_num} of the file"
+            yield f"malformed row, {lines}: {error}; a quote left open?"
 
 
 def _smi_lines(text: IO[str]) -> Iterator[list[str]]:

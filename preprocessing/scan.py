@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,15 @@ from hydrasurr.errors import ConfigError
 from preprocessing.card import Card, existing_files
 from preprocessing.crew import Crew
 from preprocessing.rows import Chunk, read_chunks
-from preprocessing.splits import BINS, ColumnPlan, RandomPlan, ScaffoldPlan, SplitPlan, hash_bins, scaffold_hashes
+from preprocessing.splits import (
+    BINS,
+    ColumnPlan,
+    RandomPlan,
+    ScaffoldPlan,
+    SplitPlan,
+    hash_bins,
+    scaffold_hashes,
+)
 
 _SMALLEST_CHUNK, _LARGEST_CHUNK, _CHUNKS = 256, 4096, 256
 _MERGE_AT = 1 << 20
@@ -55,7 +62,8 @@ def scan_table(card: Card, limit: int | None, advance: Callable[[int], None]) ->
             sha256[file.name] = hashlib.file_digest(raw, "sha256").hexdigest()
         expected = card.sha256.get(file.name, sha256[file.name]).lower()
         if sha256[file.name] != expected:
-            raise ConfigError(f"'{file}' is not the file of the card: SHA-256 {sha256[file.name]}, not {expected}")
+            found = sha256[file.name]
+            raise ConfigError(f"'{file}' is not the file the card means: SHA-256 {found}, not {expected}")
     rows = 0
     histogram = np.zeros(BINS, np.int64)
     for chunk in read_chunks(card, _LARGEST_CHUNK, limit):
@@ -70,7 +78,7 @@ def scan_table(card: Card, limit: int | None, advance: Callable[[int], None]) ->
 
 
 def _usable(card: Card, chunk: Chunk) -> list[str]:
-    """SMILES of the rows that will not be rejected at first sight, so that these do not count in the fractions."""
+    """SMILES of the rows that are not rejected at first sight; only these count in the fractions."""
     return [
         smiles
         for smiles, cells in zip(chunk.smiles, chunk.cells, strict=True)
@@ -78,7 +86,9 @@ def _usable(card: Card, chunk: Chunk) -> list[str]:
     ]
 
 
-def make_plan(card: Card, scan: TableScan, crew: Crew, limit: int | None, advance: Callable[[int], None]) -> SplitPlan:
+def make_plan(
+    card: Card, scan: TableScan, crew: Crew, limit: int | None, advance: Callable[[int], None]
+) -> SplitPlan:
     """The split plan; for scaffolds this takes a pass of its own and 16 bytes a distinct scaffold."""
     if scan.random_plan is not None:
         return scan.random_plan

@@ -1,4 +1,4 @@
-"""Which split a molecule belongs to: decided by the molecule and the plan alone, not by its place in the table."""
+"""Which split a molecule belongs to: decided by the molecule and a plan, not by its place in the table."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ScaffoldPlan:
 
     @classmethod
     def from_counts(cls, rule: SplitRule, hashes: np.ndarray, counts: np.ndarray) -> ScaffoldPlan:
-        """Fill train, val and test with whole groups, the largest first; equal ones in the order of their hash.
+        """Fill train, val and test with whole groups, the largest first, equal ones in the order of hashes.
 
         A group that no longer fits goes to the next split with room, as is usual for scaffold splits.
         """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.stores import SPLITS, GraphStore, Split, open_store
+from hydrasurr.stores import SPLITS, Split, open_store
 from hydrasurr.stores.base import checksum
 
 
@@ -24,7 +25,7 @@ class Damage(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What was read. `checksums` is False for stores that keep none; then only readable and consistent is sure."""
+    """What was read. `checksums` is False for stores that keep none: then changed values go unnoticed."""
 
     blocks: int
     graphs: int
@@ -33,30 +34,21 @@ class Report(NamedTuple):
 
 
 def verify_store(path: Path, advance: Callable[[int], None] = lambda graphs: None) -> Report:
-    """Read every block, calling `advance(graphs)` after each. Raises StoreError if there is no data set to open."""
+    """Read every block, calling `advance(graphs)` after each. Raises StoreError if there is no data set."""
     store = open_store(path)
     damages, blocks, checksums = [], 0, False
     for name in SPLITS:
         split = store[name]
         expected = split.block_checksums().tolist() if hasattr(split, "block_checksums") else None
         checksums = checksums or expected is not None
-        for block, (start, stop) in enumerate(_blocks(split)):
+        for block, (start, stop) in enumerate(pairwise(split.block_offset.tolist())):
             reason = _problem(split, start, stop, None if expected is None else expected[block])
             if reason:
                 damages.append(Damage(name, start, stop, reason))
             blocks += 1
             advance(stop - start)
     store.close()
-    return Report(blocks, _graphs(store), checksums, damages)
-
-
-def _blocks(split: Split) -> Iterator[tuple[int, int]]:
-    offsets = split.block_offset.tolist()
-    return zip(offsets[:-1], offsets[1:], strict=True)
-
-
-def _graphs(store: GraphStore) -> int:
-    return sum(store.info.graphs.values())
+    return Report(blocks, sum(store.info.graphs.values()), checksums, damages)
 
 
 def _problem(split: Split, start: int, stop: int, expected: int | None) -> str:

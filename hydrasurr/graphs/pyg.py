@@ -43,14 +43,15 @@ def to_pyg(table: GraphTable) -> list[Data]:
 def from_pyg(graphs: Sequence[Data], directed: bool = True) -> GraphTable:
     """A table of PyG graphs that all have the same attributes; those named in `LEVELS` are taken over.
 
-    With `directed=False` each graph must list its edges first one way, then all reversed, as `to_pyg` writes
-    them; the second half is dropped. Raises ValueError if it does not, if the list is empty, or if a graph
-    lacks what the first one has.
+    Targets of one dimension, as PyG users often store them, get the two that `y` and `node_y` have. With
+    `directed=False` each graph must list its edges first one way, then all reversed, as `to_pyg` writes them;
+    the second half is dropped. Raises ValueError if it does not, if the list is empty, or if a graph lacks
+    what the first one has.
     """
     if not graphs:
         raise ValueError("no graphs to convert")
-    names = [name for name in LEVELS if name in graphs[0] and name != "smiles"]
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    names = [name for name in LEVELS if name in graphs[0]]
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in names if name != "smiles"}
     ends, edge_counts = [], []
     for index, data in enumerate(graphs):
         edge_index = data.edge_index.numpy()
@@ -61,14 +62,19 @@ def from_pyg(graphs: Sequence[Data], directed: bool = True) -> GraphTable:
                 raise ValueError(f"graph {index} does not list its edges one way and then reversed")
         ends.append(edge_index[:, kept])
         edge_counts.append(ends[-1].shape[1])
-        for name in names:
-            if name not in data:
-                raise ValueError(f"graph {index} has no '{name}', graph 0 has")
+        missing = [name for name in names if name not in data]
+        if missing:
+            raise ValueError(f"graph {index} has no '{missing[0]}', graph 0 has")
+        for name in columns:
             values = data[name].numpy()
-            if LEVELS[name] == "edge":
+            if name == "y" and values.ndim < 2:
+                values = values.reshape(1, -1)
+            elif name == "node_y" and values.ndim == 1:
+                values = values[:, None]
+            elif LEVELS[name] == "edge" and not directed:
+                if not np.array_equal(values[kept], values[kept.stop :]):
+                    raise ValueError(f"'{name}' of graph {index} differs between the two directions of an edge")
                 values = values[kept]
-            elif LEVELS[name] == "graph" and data[name].dim() == 1 and len(values) > 1:
-                values = values[None]  # PyG users often store several graph targets as one flat vector
             columns[name].append(values)
     edge_index = np.concatenate(ends, axis=1)
     table = GraphTable(
@@ -80,6 +86,6 @@ def from_pyg(graphs: Sequence[Data], directed: bool = True) -> GraphTable:
         columns={name: np.concatenate(parts) for name, parts in columns.items()},
         directed=directed,
     )
-    if "smiles" in graphs[0]:
+    if "smiles" in names:
         table = table.with_smiles([data.smiles for data in graphs])
     return table.validate()

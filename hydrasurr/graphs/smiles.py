@@ -1,7 +1,8 @@
 """SMILES -> GraphTable with RDKit.
 
 Only the atoms RDKit parses are walked in Python; hydrogens are appended as arrays, in the order in which
-RDKit's `AddHs` would append them, so the result equals a walk over `AddHs(mol)` at half the cost.
+RDKit's `AddHs` would append them, so the result equals a walk over `AddHs(mol)` at half the cost. (But for one
+thing: `AddHs` leaves the hybridization of new hydrogens unspecified; here all hydrogens are S, as written ones.)
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _OTHER_STEREO = 6
 _CHIRALITY = {"R": 1, "S": 2}
 _OTHER_CHIRALITY = 3
 _UNSPECIFIED = rdchem.ChiralType.CHI_UNSPECIFIED
-_DEGREE = 6  # the column of `degree` in x
+_ELEMENT, _ATTACHED = 0, 7  # columns of x
 _HYDROGEN = np.array([1, MAX_CHARGE, 0, 1, 0, 0, 1, 0, 0], np.uint8)
 _HYDROGEN_BOND = np.array([1, 0, 0, 0], np.uint8)
 
@@ -84,8 +85,8 @@ def featurize(
     node_counts, edge_counts, accepted, rejects = [], [], [], []
     with rdBase.BlockLogs():
         for index, text in enumerate(smiles):
-            text = (text or "").strip()
-            mol = Chem.MolFromSmiles(text) if text else None
+            text = text.strip() if isinstance(text, str) else ""  # None and NaN: missing
+            mol = _parse(text) if text else None
             reason = _unfit(text, mol, explicit, max_atoms)
             if reason:
                 rejects.append(Reject(index, text, reason))
@@ -130,12 +131,26 @@ def _unfit(text: str, mol: Chem.Mol | None, explicit: bool, max_atoms: int) -> s
     return ""
 
 
+def _parse(text: str) -> Chem.Mol | None:
+    """The molecule, or None if RDKit refuses it."""
+    try:
+        return Chem.MolFromSmiles(text)
+    except (UnicodeError, RuntimeError):  # text with lone surrogates; an invariant violated within RDKit
+        return None
+
+
 def _parse_problem(text: str) -> str:
     """RDKit's reason for refusing a SMILES, in a few words."""
-    mol = Chem.MolFromSmiles(text, sanitize=False)
-    if mol is None:
-        return "SMILES syntax error"
-    problems = Chem.DetectChemistryProblems(mol)
+    problems = ()
+    try:
+        mol = Chem.MolFromSmiles(text, sanitize=False)
+        if mol is None:
+            return "SMILES syntax error"
+        problems = Chem.DetectChemistryProblems(mol)
+    except UnicodeError:
+        return "SMILES is not UTF-8 text"
+    except RuntimeError:  # as in `_parse`, for example from 255 hydrogens on one atom
+        pass
     return problems[0].Message() if problems else "RDKit could not sanitize the molecule"
 
 
@@ -193,6 +208,7 @@ def _append_hydrogens(table: GraphTable, added: np.ndarray) -> GraphTable:
 
     x = np.tile(_HYDROGEN, (node_offset[-1], 1))
     x[ranges(node_offset[:-1], old_nodes)] = table.x
+    x[ranges(node_offset[:-1] + old_nodes, hydrogens), _ATTACHED] = np.repeat(table.x[:, _ELEMENT] == 1, added)
     edge_attr = np.tile(_HYDROGEN_BOND, (edge_offset[-1], 1))
     edge_index = np.empty((2, edge_offset[-1]), np.int64)
     kept = ranges(edge_offset[:-1], old_edges)

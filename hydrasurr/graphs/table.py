@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -103,7 +104,7 @@ class GraphTable:
     def smiles(self) -> list[str]:
         """The SMILES of each graph. Raises KeyError if the table carries none."""
         flat, offset = self.columns["smiles"].tobytes(), self.offsets["char"]
-        return [flat[a:b].decode() for a, b in zip(offset[:-1], offset[1:], strict=True)]
+        return [flat[a:b].decode() for a, b in pairwise(offset)]
 
     def in_degrees(self) -> np.ndarray:
         """int64 `[N]`: number of edges that end at each node, both directions counted."""
@@ -114,14 +115,23 @@ class GraphTable:
     def validate(self) -> GraphTable:
         """Return self, or raise ValueError naming the first inconsistency."""
         for level, offset in self.offsets.items():
-            if offset[0] != 0 or (np.diff(offset) < 0).any() or len(offset) != len(self) + 1:
+            if level not in RAGGED:
+                raise ValueError(f"unknown level '{level}'; known: {', '.join(RAGGED)}")
+            if len(offset) != len(self) + 1 or offset[0] != 0 or (np.diff(offset) < 0).any():
                 raise ValueError(f"{level} offsets must start at 0, never fall, and have {len(self) + 1} entries")
         rows = {"graph": len(self)} | {level: int(offset[-1]) for level, offset in self.offsets.items()}
         for name, column in self.columns.items():
-            if len(column) != rows[LEVELS[name]]:
-                raise ValueError(f"column '{name}' has {len(column)} rows, expected {rows[LEVELS[name]]}")
+            if name not in LEVELS:
+                raise ValueError(f"unknown column '{name}'; known: {', '.join(LEVELS)}")
+            level = LEVELS[name]
+            if level not in rows:
+                raise ValueError(f"column '{name}' needs offsets of level '{level}'")
+            if len(column) != rows[level]:
+                raise ValueError(f"column '{name}' has {len(column)} rows, expected {rows[level]}")
         if self.edge_index.shape != (2, rows["edge"]):
             raise ValueError(f"edge_index has shape {self.edge_index.shape}, expected (2, {rows['edge']})")
+        if self.edge_index.dtype.kind not in "iu" or self.edge_index.min(initial=0) < 0:
+            raise ValueError("edge_index must hold integers that are not negative")
         if (self.edge_index >= np.repeat(self.counts("node"), self.counts("edge"))).any():
             raise ValueError("edge_index names a node beyond the end of its graph")
         return self
@@ -169,8 +179,10 @@ class GraphTable:
     def gather(self, indices: np.ndarray | Sequence[int]) -> GraphTable:
         """The graphs at `indices`, in that order, repeats allowed.
 
-        Raises IndexError for an index outside `[-G, G)`.
+        Raises IndexError for an index outside `[-G, G)`, or for a mask (`np.flatnonzero` makes indices of it).
         """
+        if np.asarray(indices).dtype == bool:
+            raise IndexError("gather takes indices of graphs, not a mask; use np.flatnonzero(mask)")
         indices = np.asarray(indices, np.int64)
         if len(indices) and not -len(self) <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"graph index outside a table of {len(self)} graphs")

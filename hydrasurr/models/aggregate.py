@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import threshold
-
-AGGREGATORS = ("mean", "min", "max", "std", "sum", "var")
 
 MIN_VARIANCE = 1e-5
 """At or below this variance the standard deviation is 0 and passes no gradient, as in PyG."""
@@ -18,7 +17,7 @@ MIN_VARIANCE = 1e-5
 def aggregate(messages: Tensor, names: Sequence[str]) -> Tensor:
     """Aggregations of messages `[d, n, F]` over their first axis, side by side: `[n, len(names) F]`.
 
-    The variance is the mean squared deviation; `names` is a subset of AGGREGATORS.
+    The variance is the mean squared deviation; `names` are distinct and among mean, min, max, std, sum, var.
     """
     return _Aggregate.apply(messages, tuple(names))
 
@@ -51,18 +50,21 @@ class _Aggregate(torch.autograd.Function):
         return torch.cat([value[name] for name in names], 1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad_out: Tensor):
         messages, centred, inverse_std, smallest, largest = ctx.saved_tensors
         degree = len(messages)
         grad = dict(zip(ctx.names, grad_out.chunk(len(ctx.names), 1), strict=True))
-        result = grad.get("sum", 0) + grad["mean"] / degree if "mean" in grad else grad.get("sum")
-        result = torch.zeros_like(messages[0]) if result is None else result
-        if centred is None:
-            result = result.expand_as(messages).clone()
-        else:
-            slope = grad["std"] * inverse_std if "std" in grad else 0
-            slope = slope + 2 * grad["var"] if "var" in grad else slope
-            result = torch.addcmul(result, centred, slope / degree)
+        constant, slope = torch.zeros_like(messages[0]), torch.zeros_like(messages[0])
+        if "sum" in grad:
+            constant += grad["sum"]
+        if "mean" in grad:
+            constant += grad["mean"] / degree
+        if "var" in grad:
+            slope += 2 / degree * grad["var"]
+        if "std" in grad:
+            slope += grad["std"] * inverse_std / degree
+        result = constant.expand_as(messages).clone() if centred is None else constant.addcmul(centred, slope)
         for name, extreme in (("min", smallest), ("max", largest)):
             if name in grad:
                 hit = torch.eq(messages, extreme, out=torch.empty_like(messages))  # 3x faster than a bool mask

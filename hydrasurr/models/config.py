@@ -2,70 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from hydrasurr.errors import did_you_mean
+from hydrasurr.models.pna import PNAConfig
+from hydrasurr.models.registry import LAYERS, layer_names
 from hydrasurr.strict import Strict
 
-Aggregator = Literal["mean", "min", "max", "std", "sum", "var"]
-Scaler = Literal["identity", "amplification", "attenuation", "linear", "inverse_linear"]
-
-
-class PNAConfig(Strict):
-    """Principal neighbourhood aggregation (arXiv:2004.05718)."""
-
-    type: Literal["PNA"] = "PNA"
-    aggregators: tuple[Aggregator, ...] = Field(("mean", "min", "max", "std"), min_length=1)
-    scalers: tuple[Scaler, ...] = Field(("identity", "amplification", "attenuation", "linear"), min_length=1)
-
-
-class GINConfig(Strict):
-    """Graph isomorphism network (arXiv:1810.00826); GINE (arXiv:1905.12265) where edges have features."""
-
-    type: Literal["GIN"]
-    train_eps: bool = True
-    """Learn the weight of a node's own features."""
-
-
-class GraphSAGEConfig(Strict):
-    """GraphSAGE (arXiv:1706.02216); takes no edge features."""
-
-    type: Literal["GraphSAGE"]
-    aggregator: Literal["mean", "max", "sum"] = "mean"
-
-
-class GATv2Config(Strict):
-    """Graph attention, second version (arXiv:2105.14491)."""
-
-    type: Literal["GATv2"]
-    heads: int = Field(4, gt=0)
-    """Attention heads; their outputs are averaged."""
-
-
-class CGCNNConfig(Strict):
-    """Crystal graph convolution (doi:10.1103/PhysRevLett.120.145301)."""
-
-    type: Literal["CGCNN"]
-
-
-class MFCConfig(Strict):
-    """Neural fingerprints: own weights for each degree (arXiv:1509.09292); takes no edge features."""
-
-    type: Literal["MFC"]
-    max_degree: int = Field(10, gt=0)
-    """Nodes of a higher degree share the weights of this one."""
-
-
-ConvConfig = Annotated[
-    PNAConfig | GINConfig | GraphSAGEConfig | GATv2Config | CGCNNConfig | MFCConfig, Field(discriminator="type")
-]
+ConvConfig = Annotated[Union[LAYERS], Field(discriminator="type")]  # noqa: UP007 (the registry is a tuple)
 
 
 class HeadConfig(Strict):
     """From pooled features to values: a shared MLP for all graph-level targets, then a small MLP each."""
 
     shared_layers: int = Field(1, ge=0)
+    """Layers of the shared MLP. Node-level targets have none."""
     shared_width: int | None = Field(None, gt=0)
     """null: the width of the network."""
     layers: int = Field(1, ge=0)
@@ -78,7 +31,7 @@ class ModelConfig(Strict):
     """A graph neural network."""
 
     conv: ConvConfig = PNAConfig()
-    """The message passing layer and its own options."""
+    """The message passing layer and its own options; a name alone takes the defaults."""
     hidden: int = Field(55, gt=0)
     """Width of all layers."""
     layers: int = Field(6, gt=0)
@@ -86,13 +39,27 @@ class ModelConfig(Strict):
     edge_features: bool = True
     """Let bonds tell their features; of no effect in layers that cannot take them."""
     activation: Literal["relu", "silu", "gelu", "elu", "leaky_relu", "tanh"] = "relu"
+    """The nonlinearity after each layer and in the heads."""
     norm: Literal["batch", "layer", "none"] = "batch"
     """After each layer, before the activation."""
     residual: bool = True
     """Add each layer's input to its output."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Part of a layer's outputs set to zero in training, after the activation."""
     pooling: tuple[Literal["mean", "add", "max"], ...] = Field(("mean",), min_length=1)
     """From nodes to graphs; several are concatenated."""
     head: HeadConfig = HeadConfig()
+    """From features to values."""
     uncertainty: Literal["none", "gaussian"] = "none"
     """gaussian: every head also gives a variance, trained with the Gaussian NLL."""
+
+    @field_validator("conv", mode="before")
+    @classmethod
+    def _known_layer(cls, value: Any) -> Any:
+        value = {"type": value} if isinstance(value, str) else value
+        if isinstance(value, dict):
+            if "type" not in value:
+                raise ValueError(f"needs a key 'type', one of {', '.join(layer_names())}")
+            if value["type"] not in layer_names():
+                raise ValueError(f"no layer '{value['type']}'{did_you_mean(str(value['type']), layer_names())}")
+        return value

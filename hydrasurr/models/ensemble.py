@@ -23,6 +23,11 @@ class Ensemble(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(networks)
 
+    @property
+    def has_uncertainty(self) -> bool:
+        """Whether `physical` gives standard deviations."""
+        return len(self.networks) > 1 or self.networks[0].config.uncertainty == "gaussian"
+
     def forward(self, batch: GraphBatch) -> list[Prediction]:
         return [network(batch) for network in self.networks]
 

@@ -73,7 +73,8 @@ def load_package(path: str | Path) -> Package:
         raise HydrasurrError(f"'{path}' is a safetensors file, but not one written by hydrasurr")
     header = json.loads(text)
     if header["version"] > PACKAGE_VERSION:
-        raise HydrasurrError(f"'{path}' was written by a newer hydrasurr (package version {header['version']}); upgrade")
+        version = header["version"]
+        raise HydrasurrError(f"'{path}' was written by a newer hydrasurr (package version {version}); upgrade")
     networks = []
     for member in range(header["members"]):
         prefix = f"{member}."

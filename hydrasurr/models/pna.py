@@ -25,7 +25,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
@@ -33,7 +32,7 @@ from torch.nn.functional import linear
 
 from hydrasurr.models.aggregate import aggregate
 from hydrasurr.models.edges import Edges
-from hydrasurr.models.strict import Strict
+from hydrasurr.models.layer import LayerConfig
 
 Aggregator = Literal["mean", "min", "max", "std", "sum", "var"]
 Scaler = Literal["identity", "amplification", "attenuation", "linear", "inverse_linear"]
@@ -45,21 +44,21 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-class PNAConfig(Strict):
-    """Principal neighbourhood aggregation (Corso et al. 2020, arXiv:2004.05718)."""
+class PNAConfig(LayerConfig):
+    """Principal neighbourhood aggregation (arXiv:2004.05718)."""
 
     type: Literal["PNA"] = "PNA"
     aggregators: Annotated[tuple[Aggregator, ...], AfterValidator(_distinct)] = Field(
-        ("mean", "min", "max", "std"), min_length=1, description="Statistics taken over each node's messages."
+        ("mean", "min", "max", "std"), min_length=1
     )
+    """Statistics of the messages a node receives."""
     scalers: Annotated[tuple[Scaler, ...], AfterValidator(_distinct)] = Field(
-        ("identity", "amplification", "attenuation", "linear"),
-        min_length=1,
-        description="Functions of the node's degree, relative to the training data's, that multiply the statistics.",
+        ("identity", "amplification", "attenuation", "linear"), min_length=1
     )
+    """Functions of the node's degree, relative to the training data, that multiply the statistics."""
 
-    def build(self, width: int, edge_width: int | None, degree_histogram: np.ndarray) -> nn.Module:
-        return PNAConv(width, self.aggregators, self.scalers, degree_histogram, edge_width)
+    def build(self, width: int, degree_histogram: Tensor, edge_dim: int | None) -> PNAConv:
+        return PNAConv(width, self.aggregators, self.scalers, degree_histogram, edge_dim)
 
 
 class PNAConv(nn.Module):
@@ -69,8 +68,8 @@ class PNAConv(nn.Module):
     ----------
     width : F, features of a node before and after
     aggregators, scalers : see PNAConfig; their order is that of the columns of the post-layer
-    degree_histogram : `[largest degree + 1]`, number of nodes of each in-degree in the training data
-    edge_width : features of an edge, or None to ignore edge features
+    degree_histogram : int64 `[largest degree + 1]`, number of nodes of each in-degree in the training data
+    edge_dim : features of an edge, or None to ignore edge features
     """
 
     def __init__(
@@ -78,15 +77,15 @@ class PNAConv(nn.Module):
         width: int,
         aggregators: Sequence[str],
         scalers: Sequence[str],
-        degree_histogram: np.ndarray | Tensor,
-        edge_width: int | None = None,
+        degree_histogram: Tensor,
+        edge_dim: int | None = None,
     ) -> None:
         super().__init__()
         self.width = width
         self.aggregators, self.scalers = tuple(aggregators), tuple(scalers)
-        terms = 2 if edge_width is None else 3
-        if edge_width is not None:
-            self.edge_encoder = nn.Linear(edge_width, width)
+        terms = 2 if edge_dim is None else 3
+        if edge_dim is not None:
+            self.edge_encoder = nn.Linear(edge_dim, width)
         self.pre_nns = nn.ModuleList([nn.Sequential(nn.Linear(terms * width, width))])
         blocks = 1 + len(self.aggregators) * len(self.scalers)
         self.post_nns = nn.ModuleList([nn.Sequential(nn.Linear(blocks * width, width))])
@@ -96,14 +95,20 @@ class PNAConv(nn.Module):
     def forward(self, h: Tensor, edges: Edges) -> Tensor:
         pre, post = self.pre_nns[0][0], self.post_nns[0][0]
         w_centre, w_source, *w_edge = pre.weight.split(self.width, 1)
+        p, q = post.weight.split([self.width, post.in_features - self.width], 1)
         table = linear(self.edge_encoder(edges.table), *w_edge) if w_edge else None
         messages = edges.messages(linear(h, w_source, pre.bias), table)
-        own, moved, folded = self._matrices(edges, w_centre, post.weight)
+        folded, moved = self._matrices(edges, q)
 
         outputs = []
         nodes = h.split([group.nodes for group in edges.groups])
         for i, (group, x, m) in enumerate(zip(edges.groups, nodes, edges.neighbourhoods(messages), strict=True)):
-            out = linear(x, own[i], post.bias)
+            if group.degree == 0:
+                out = linear(x, p, post.bias)
+            elif group.nodes > self.width:
+                out = linear(x, p + moved[i] @ w_centre, post.bias)
+            else:  # The same in another order, cheaper for few nodes.
+                out = torch.addmm(linear(x, p, post.bias), linear(x, w_centre), moved[i].t())
             if group.degree == 1:
                 out = torch.addmm(out, m[0], moved[i].t())
             elif group.degree > 1:
@@ -113,20 +118,17 @@ class PNAConv(nn.Module):
             outputs.append(messages)
         return self.lin(torch.cat(outputs))
 
-    def _matrices(self, edges: Edges, w_centre: Tensor, post: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """For each degree group: `P + S_d W_i` `[F, F]`, `S_d` `[F, F]` and `M_d` `[F, A F]`."""
-        width, num_groups = self.width, len(edges.groups)
-        p, q = post.split([width, post.shape[1] - width], 1)
-        q = q.view(width, len(self.scalers), -1) if q.is_contiguous() else q.unflatten(1, (len(self.scalers), -1))
-        folded = torch.einsum("ds,osk->dok", self.aggr_module(edges.degrees), q)
-        blocks = zip(self.aggregators, folded.split(width, 2), strict=True)
-        degree = edges.degrees.view(-1, 1, 1)
-        moved = sum(
-            (block * degree if name == "sum" else block for name, block in blocks if name not in ("std", "var")),
-            start=folded.new_zeros(num_groups, width, width),
-        )
-        own = p + (moved * (degree > 0)).view(-1, width).mm(w_centre).view(num_groups, width, width)
-        return own.unbind(), moved.unbind(), folded.unbind()
+    def _matrices(self, edges: Edges, q: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """For each degree group: `M_d` `[F, A F]` and `S_d` `[F, F]`, from all `Q_s` side by side."""
+        q = q.unflatten(1, (len(self.scalers), -1))
+        folded = self.aggr_module(edges.degrees) @ q  # [F, D, A F]: each output's rows, scaled for each degree
+        moved = folded.new_zeros(self.width, len(edges.groups), self.width)
+        for name, block in zip(self.aggregators, folded.split(self.width, 2), strict=True):
+            if name in ("mean", "min", "max"):
+                moved += block
+            elif name == "sum":
+                moved += block * edges.degrees[:, None]
+        return folded.unbind(1), moved.unbind(1)
 
 
 class DegreeScalers(nn.Module):
@@ -136,11 +138,11 @@ class DegreeScalers(nn.Module):
     `b` are the means of `log(d + 1)` and `d` over the nodes of the training data.
     """
 
-    def __init__(self, scalers: Sequence[str], degree_histogram: np.ndarray | Tensor) -> None:
+    def __init__(self, scalers: Sequence[str], degree_histogram: Tensor) -> None:
         super().__init__()
         self.scalers = tuple(scalers)
-        histogram = torch.as_tensor(degree_histogram, dtype=torch.float64)
-        degree = torch.arange(len(histogram))
+        histogram = degree_histogram.double()
+        degree = torch.arange(len(histogram), dtype=torch.float64)
         for name, values in (("avg_deg_lin", degree), ("avg_deg_log", torch.log(degree + 1))):
             mean = float((values * histogram).sum() / histogram.sum())
             self.register_buffer(name, torch.tensor([mean or 1.0]))
@@ -148,13 +150,13 @@ class DegreeScalers(nn.Module):
     def forward(self, degrees: Tensor) -> Tensor:
         """Factors `[D, S]` of degrees, int64 `[D]`."""
         degree = degrees.to(self.avg_deg_log.dtype)
-        log = torch.log(degree + 1) / self.avg_deg_log
-        ratio = degree / self.avg_deg_lin
+        log, lin = self.avg_deg_log, self.avg_deg_lin
+        at_least_one = degree.clamp(min=1)
         factors = {
             "identity": lambda: torch.ones_like(degree),
-            "amplification": lambda: log,
-            "attenuation": lambda: 1 / log,
-            "linear": lambda: ratio,
-            "inverse_linear": lambda: 1 / ratio,
+            "amplification": lambda: torch.log(degree + 1) / log,
+            "attenuation": lambda: log / torch.log(at_least_one + 1),
+            "linear": lambda: degree / lin,
+            "inverse_linear": lambda: lin / at_least_one,
         }
         return torch.stack([factors[name]() for name in self.scalers], 1)

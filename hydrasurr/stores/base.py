@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +14,6 @@ import numpy as np
 from hydrasurr.errors import StoreError
 from hydrasurr.graphs.table import RAGGED, GraphTable
 from hydrasurr.stores.info import SPLITS, DatasetInfo
-
 
 FOLDER_HEADERS = {"pickle": "pickled.json", "csv": "inline.json"}
 """The file by which a store that is a plain folder is known."""
@@ -81,11 +83,55 @@ def check_range(start: int, stop: int, size: int) -> None:
         raise IndexError(f"graphs {start}:{stop} outside a split of {size}")
 
 
+def check_indices(indices: np.ndarray | Sequence[int], size: int) -> np.ndarray:
+    """int64 `[n]`. Raises IndexError unless all are in `[0, size)`."""
+    indices = np.asarray(indices, np.int64)
+    if len(indices):
+        check_range(int(indices.min()), int(indices.max()) + 1, size)
+    return indices
+
+
+def check_columns(wanted: Sequence[str] | None, there: Sequence[str], path: Path) -> list[str]:
+    """The wanted columns (None: all). Raises StoreError naming one that is not there."""
+    if wanted is None:
+        return list(there)
+    for name in wanted:
+        if name not in there:
+            raise StoreError(f"'{path}' has no column '{name}'; it has {', '.join(there)}")
+    return list(wanted)
+
+
+def check_written(path: Path, written: Mapping[str, int], info: DatasetInfo) -> None:
+    """Raise StoreError unless as many graphs were written as the header says, and not none."""
+    if not any(written.values()):
+        raise StoreError(f"no graphs to write to '{path}'")
+    for split in SPLITS:
+        if written[split] != info.graphs[split]:
+            raise StoreError(
+                f"'{path}': {written[split]} graphs were written to '{split}', its header says {info.graphs[split]}"
+            )
+
+
+def partial_path(path: Path) -> Path:
+    """Where a data set lies until it is complete."""
+    return path.with_name(path.name + ".partial")
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Make a complete data set appear under its name; one that was there gives way."""
+    if path.exists():
+        shutil.rmtree(path)
+    os.replace(partial, path)
+
+
 def checksum(table: GraphTable) -> int:
-    """CRC-32 of everything a table holds, the same on every machine."""
-    crc = 0
-    arrays = [table.counts(level).astype("<i8") for level in RAGGED if level in table.offsets]
-    arrays += [table.edge_index, *(table.columns[name] for name in sorted(table.columns))]
-    for array in arrays:
-        crc = zlib.crc32(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)), crc)
+    """CRC-32 of everything a table holds, names, types and shapes included; the same on every machine."""
+    arrays = {f"{level} counts": table.counts(level) for level in RAGGED if level in table.offsets}
+    arrays["edge_index"] = table.edge_index
+    arrays |= {name: table.columns[name] for name in sorted(table.columns)}
+    crc = zlib.crc32(b"directed" if table.directed else b"undirected")
+    for name, array in arrays.items():
+        array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        crc = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), crc)
+        crc = zlib.crc32(array, crc)
     return crc

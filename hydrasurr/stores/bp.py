@@ -29,13 +29,29 @@ import numpy as np
 
 from hydrasurr.errors import StoreError
 from hydrasurr.graphs.table import LEVELS, RAGGED, GraphTable, concatenate, offsets_from_counts
-from hydrasurr.stores.base import check_range, check_split, checksum
-from hydrasurr.stores.info import FORMAT_VERSION, SPLITS, DatasetInfo
+from hydrasurr.stores.base import (
+    check_columns,
+    check_indices,
+    check_range,
+    check_split,
+    check_written,
+    checksum,
+    partial_path,
+    put_in_place,
+)
+from hydrasurr.stores.info import SPLITS, DatasetInfo, parse_header
+from hydrasurr.stores.manifest import check_manifest, write_manifest
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 _OFFSET_LEVELS = ("graph", *RAGGED)
+
+
+def _layout(table: GraphTable) -> dict[str, str]:
+    """Type and width of each array of a table."""
+    arrays = {"edge_index": table.edge_index.T, **table.columns}
+    return {name: f"{array.dtype} x {array.shape[1:]}" for name, array in arrays.items()}
 
 
 def adios2_has_mpi() -> bool:
@@ -60,7 +76,7 @@ class BPWriter:
         import adios2
 
         self.path, self.comm = Path(path), comm
-        self._partial = self.path.with_name(self.path.name + ".partial")
+        self._partial = partial_path(self.path)
         self._count_dtype = np.dtype(count_dtype)
         if comm is None or comm.rank == 0:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +95,7 @@ class BPWriter:
     def append(self, split: str, table: GraphTable) -> None:
         if not len(table):
             return
-        self._empty = table[:0]
+        self._check_layout(table)
         counts = {level: table.counts(level) for level in table.offsets}
         limit = np.iinfo(self._count_dtype).max
         for level, count in counts.items():
@@ -98,9 +114,9 @@ class BPWriter:
         root = shares is not None
         if root:
             blocks = {split: [block for share, _ in shares for block in share[split]] for split in SPLITS}
-            empty = next((table for _, table in shares if table is not None), None)
-            if empty is None:
-                raise StoreError(f"no graphs to write to '{self.path}'")
+            written = {split: sum(graphs for graphs, *_ in blocks[split]) for split in SPLITS}
+            check_written(self.path, written, info)
+            empty = next(table for _, table in shares if table is not None)
             for split in SPLITS:
                 if not blocks[split]:  # so that a reader finds every array in every split
                     self._put_table(split, empty)
@@ -110,9 +126,8 @@ class BPWriter:
         if self.comm is not None:
             self.comm.Barrier()
         if root:
-            if self.path.exists():
-                shutil.rmtree(self.path)
-            os.replace(self._partial, self.path)
+            write_manifest(self._partial)
+            put_in_place(self._partial, self.path)
         if self.comm is not None:
             self.comm.Barrier()
 
@@ -124,6 +139,17 @@ class BPWriter:
                 with suppress(Exception):  # whatever state the failure left
                     close()
             shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _check_layout(self, table: GraphTable) -> None:
+        """All blocks must look alike: ADIOS2 would take the bytes of another type as they are."""
+        layouts = [_layout(t) for t in (self._empty, table) if t is not None]
+        self._empty = table[:0]
+        if layouts[0] != layouts[-1]:
+            first, other = ({f"{name}: {kind}" for name, kind in layout.items()} for layout in layouts)
+            raise StoreError(
+                f"'{self.path}': a block has other columns than the first one: {', '.join(sorted(other - first))} "
+                f"instead of {', '.join(sorted(first - other))}"
+            )
 
     def _put_table(self, split: str, table: GraphTable) -> None:
         for level in table.offsets:
@@ -177,27 +203,17 @@ class BPStore:
         import adios2
 
         self.path = Path(path)
+        partial = partial_path(self.path)
         if not self.path.exists():
-            partial = self.path.with_name(self.path.name + ".partial")
             hint = f"; '{partial}' is what an interrupted run left: preprocess again" if partial.exists() else ""
             raise StoreError(f"no data set at '{self.path}'{hint}")
+        check_manifest(self.path)
         try:
             self._file = adios2.FileReader(str(self.path))
-            attributes = self._file.available_attributes()
+            header = self._file.read_attribute("hydrasurr")
         except Exception as error:  # ADIOS2 raises bare RuntimeError, ValueError and others
             raise StoreError(f"'{self.path}' is not a readable ADIOS2 BP data set: {error}") from error
-        if "hydrasurr" not in attributes:
-            raise StoreError(f"'{self.path}' is an ADIOS2 file but not a hydrasurr data set (no header)")
-        header = self._file.read_attribute("hydrasurr")
-        try:
-            self.info = DatasetInfo.model_validate_json(header)
-        except ValueError as error:
-            raise StoreError(f"'{self.path}' has a damaged header: {error}") from error
-        if self.info.format_version > FORMAT_VERSION:
-            raise StoreError(
-                f"'{self.path}' has format version {self.info.format_version}, this hydrasurr reads up to "
-                f"{FORMAT_VERSION}: upgrade hydrasurr"
-            )
+        self.info = parse_header(header, self.path)
         self._variables = self._file.available_variables()
         self._lock = threading.Lock()
         self._splits = {split: BPSplit(self, split) for split in SPLITS}
@@ -261,10 +277,7 @@ class BPSplit:
 
     def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> GraphTable:
         check_range(start, stop, len(self))
-        names = self.columns if columns is None else list(columns)
-        missing = [name for name in names if name not in self.columns]
-        if missing:
-            raise StoreError(f"'{self._store.path}' has no column '{missing[0]}'; it has {', '.join(self.columns)}")
+        names = check_columns(columns, self.columns, self._store.path)
         offsets, rows = {}, {"graph": (start, stop)}
         for level in ("node", "edge", *(["char"] if "smiles" in names else [])):
             offsets[level], rows[level] = self._offsets(level, start, stop)
@@ -278,10 +291,9 @@ class BPSplit:
     def gather(self, indices: np.ndarray, columns: Sequence[str] | None = None) -> GraphTable:
         """Reads each block that holds one of the graphs once; for many graphs spread over the whole split,
         read everything instead and gather from that."""
-        indices = np.asarray(indices, np.int64)
+        indices = check_indices(indices, len(self))
         if not len(indices):
             return self.read(0, 0, columns)
-        check_range(int(indices.min()), int(indices.max()) + 1, len(self))
         block = np.searchsorted(self.block_offset, indices, side="right") - 1
         wanted = np.unique(block)
         tables = [self.read(self.block_offset[b], self.block_offset[b + 1], columns) for b in wanted]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from hydrasurr.errors import StoreError
 from hydrasurr.graphs.schema import FeatureSchema, Target
 
 FORMAT_VERSION = 1
@@ -62,3 +64,26 @@ class DatasetInfo(BaseModel):
     @property
     def node_targets(self) -> list[Target]:
         return [target for target in self.targets if target.level == "node"]
+
+
+def read_header(file: Path) -> DatasetInfo:
+    """The header in a JSON file. Raises StoreError as `parse_header`, and if the file cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"cannot read the header '{file}': {error}") from error
+    return parse_header(text, file)
+
+
+def parse_header(text: str, where: Path) -> DatasetInfo:
+    """Rebuild a header. Raises StoreError naming `where` if the text is not one, or of a newer format."""
+    try:
+        info = DatasetInfo.model_validate_json(text)
+    except ValueError as error:
+        raise StoreError(f"'{where}' has a damaged header: {error}") from error
+    if info.format_version > FORMAT_VERSION:
+        raise StoreError(
+            f"'{where}' has format version {info.format_version}, this hydrasurr reads up to {FORMAT_VERSION}: "
+            "upgrade hydrasurr"
+        )
+    return info

@@ -6,21 +6,34 @@ Smallest on disk and slowest to load; kept for comparison and for tables that ar
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from hydrasurr.errors import StoreError
 from hydrasurr.graphs.smiles import featurize
 from hydrasurr.graphs.table import GraphTable
-from hydrasurr.stores.base import FOLDER_HEADERS, check_range, check_split
-from hydrasurr.stores.info import SPLITS, DatasetInfo
+from hydrasurr.stores.base import (
+    FOLDER_HEADERS,
+    check_columns,
+    check_indices,
+    check_range,
+    check_split,
+    check_written,
+    partial_path,
+    put_in_place,
+)
+from hydrasurr.stores.info import SPLITS, DatasetInfo, read_header
 
 HEADER = FOLDER_HEADERS["csv"]
 BLOCK = 1024
+
+
+def _open(folder: Path, split: str, mode: str) -> TextIO:
+    return (folder / f"{split}.csv").open(mode, newline="", encoding="utf-8")
 
 
 class InlineWriter:
@@ -31,31 +44,35 @@ class InlineWriter:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self._partial = self.path.with_name(self.path.name + ".partial")
+        self._partial = partial_path(self.path)
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
-        self._files = {split: (self._partial / f"{split}.csv").open("w", newline="") for split in SPLITS}
+        self._files = {split: _open(self._partial, split, "w") for split in SPLITS}
         self._csv = {split: csv.writer(file) for split, file in self._files.items()}
+        self._written = dict.fromkeys(SPLITS, 0)
 
     def append(self, split: str, table: GraphTable) -> None:
-        if "smiles" not in table.columns or "node_y" in table.columns:
-            raise StoreError(f"'{self.path}': a CSV store needs SMILES and graph-level targets only")
+        if not {"smiles", "row"} <= table.columns.keys() or "node_y" in table.columns:
+            raise StoreError(
+                f"'{self.path}': a CSV store needs the columns 'smiles' and 'row', and graph-level targets only; "
+                f"there are {', '.join(table.columns)}"
+            )
         writer = self._csv[check_split(split)]
         y = table.columns.get("y", np.empty((len(table), 0)))
         for row, smiles, values in zip(table.columns["row"].tolist(), table.smiles(), y.tolist(), strict=True):
             writer.writerow([row, smiles, *values])
+        self._written[split] += len(table)
 
     def flush(self) -> None:
         for file in self._files.values():
             file.flush()
 
     def finish(self, info: DatasetInfo) -> None:
+        check_written(self.path, self._written, info)
         for file in self._files.values():
             file.close()
-        (self._partial / HEADER).write_text(info.model_dump_json(indent=1))
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        os.replace(self._partial, self.path)
+        (self._partial / HEADER).write_text(info.model_dump_json(indent=1), encoding="utf-8")
+        put_in_place(self._partial, self.path)
 
     def abort(self) -> None:
         for file in self._files.values():
@@ -68,7 +85,7 @@ class InlineStore:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.info = DatasetInfo.model_validate_json((self.path / HEADER).read_text())
+        self.info = read_header(self.path / HEADER)
         self._splits = {split: InlineSplit(self, split) for split in SPLITS}
 
     def __getitem__(self, split: str) -> InlineSplit:
@@ -84,14 +101,17 @@ class InlineSplit:
     def __init__(self, store: InlineStore, split: str):
         self._store = store
         file = store.path / f"{split}.csv"
-        with file.open(newline="") as lines:
-            records = list(csv.reader(lines))
+        targets = len(store.info.graph_targets)
+        try:
+            with _open(store.path, split, "r") as lines:
+                records = list(csv.reader(lines))
+            self._row = np.array([int(record[0]) for record in records], np.int64)
+            self._smiles = [record[1] for record in records]
+            self._y = np.array([record[2:] for record in records], np.float64).reshape(len(records), targets)
+        except (OSError, ValueError, IndexError, csv.Error) as error:
+            raise StoreError(f"cannot read '{file}': {error}; convert the data set again") from error
         if len(records) != store.info.graphs[split]:
             raise StoreError(f"'{file}' has {len(records)} rows, {store.info.graphs[split]} expected")
-        self._row = np.array([int(record[0]) for record in records], np.int64)
-        self._smiles = [record[1] for record in records]
-        targets = len(store.info.graph_targets)
-        self._y = np.array([record[2:] for record in records], np.float64).reshape(-1, targets)
         self.block_offset = np.append(np.arange(0, len(records), BLOCK), len(records))
 
     def __len__(self) -> int:
@@ -102,7 +122,7 @@ class InlineSplit:
         return self.gather(np.arange(start, stop), columns)
 
     def gather(self, indices: np.ndarray, columns: Sequence[str] | None = None) -> GraphTable:
-        indices = np.asarray(indices, np.int64)
+        indices = check_indices(indices, len(self))
         smiles = [self._smiles[index] for index in indices]
         graphs = featurize(smiles, self._store.info.feature_schema, self._store.info.max_nodes)
         if graphs.rejects:
@@ -113,4 +133,4 @@ class InlineSplit:
         if self._y.shape[1]:
             added["y"] = self._y[indices]
         table = table.with_columns(**added).with_smiles(smiles)
-        return table if columns is None else table.select(columns)
+        return table.select(check_columns(columns, list(table.columns), self._store.path))

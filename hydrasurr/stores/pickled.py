@@ -5,7 +5,6 @@ Unpickling runs code that the file names: open only pickled data sets that you m
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
 from collections.abc import Iterable, Sequence
@@ -17,8 +16,17 @@ import numpy as np
 from hydrasurr.errors import StoreError
 from hydrasurr.graphs.pyg import from_pyg, to_pyg
 from hydrasurr.graphs.table import GraphTable, smallest_uint
-from hydrasurr.stores.base import FOLDER_HEADERS, check_range, check_split
-from hydrasurr.stores.info import SPLITS, DatasetInfo
+from hydrasurr.stores.base import (
+    FOLDER_HEADERS,
+    check_columns,
+    check_indices,
+    check_range,
+    check_split,
+    check_written,
+    partial_path,
+    put_in_place,
+)
+from hydrasurr.stores.info import SPLITS, DatasetInfo, read_header
 
 HEADER = FOLDER_HEADERS["pickle"]
 BLOCK = 1024
@@ -34,7 +42,7 @@ class PickleWriter:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self._partial = self.path.with_name(self.path.name + ".partial")
+        self._partial = partial_path(self.path)
         shutil.rmtree(self._partial, ignore_errors=True)
         self._written = dict.fromkeys(SPLITS, 0)
 
@@ -49,11 +57,9 @@ class PickleWriter:
         """Nothing is held back."""
 
     def finish(self, info: DatasetInfo) -> None:
-        self._partial.mkdir(parents=True, exist_ok=True)
-        (self._partial / HEADER).write_text(info.model_dump_json(indent=1))
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        os.replace(self._partial, self.path)
+        check_written(self.path, self._written, info)
+        (self._partial / HEADER).write_text(info.model_dump_json(indent=1), encoding="utf-8")
+        put_in_place(self._partial, self.path)
 
     def abort(self) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
@@ -64,7 +70,7 @@ class PickleStore:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.info = DatasetInfo.model_validate_json((self.path / HEADER).read_text())
+        self.info = read_header(self.path / HEADER)
 
     def __getitem__(self, split: str) -> PickleSplit:
         return PickleSplit(self, check_split(split))
@@ -92,7 +98,8 @@ class PickleSplit:
         return self._load(range(start, stop), columns)
 
     def gather(self, indices: np.ndarray, columns: Sequence[str] | None = None) -> GraphTable:
-        return self._load(np.asarray(indices).tolist(), columns) if len(indices) else self.read(0, 0, columns)
+        indices = check_indices(indices, len(self)).tolist()
+        return self._load(indices, columns) if indices else self.read(0, 0, columns)
 
     def _load(self, indices: Iterable[int], columns: Sequence[str] | None) -> GraphTable:
         graphs = []
@@ -100,8 +107,8 @@ class PickleSplit:
             file = _graph_file(self._store.path, self._split, index)
             try:
                 graphs.append(pickle.loads(file.read_bytes()))
-            except (OSError, pickle.UnpicklingError, EOFError) as error:
+            except Exception as error:  # damaged bytes may raise anything
                 raise StoreError(f"cannot read '{file}': {error}; convert the data set again") from error
         table = from_pyg(graphs, directed=self._store.info.directed)
         table = replace(table, edge_index=table.edge_index.astype(smallest_uint(self._store.info.max_nodes - 1)))
-        return table if columns is None else table.select(columns)
+        return table.select(check_columns(columns, list(table.columns), self._store.path))

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +17,6 @@ from hydrasurr.graphs.table import GraphTable
 from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.ensemble import Ensemble
 from hydrasurr.models.package import load_package, save_package
-
-if TYPE_CHECKING:
-    from hydrasurr.graphs.smiles import Reject
 
 MAX_ATOMS = 65_536
 """Largest molecule a surrogate takes; far beyond what it was trained on, so only a guard."""
@@ -77,8 +74,9 @@ class Surrogate:
         device: str | torch.device = "cpu",
         batch_size: int = 256,
     ):
-        self._ensemble = ensemble.to(device).eval().requires_grad_(False)
+        self.ensemble = ensemble.to(device).eval().requires_grad_(False)
         self.notes, self.device, self.batch_size = notes or {}, torch.device(device), batch_size
+        self.has_uncertainty = ensemble.has_uncertainty
         first = ensemble.networks[0]
         self.schema = first.schema
         self.targets = tuple(target for target in first.targets if target.level == "graph")
@@ -91,7 +89,7 @@ class Surrogate:
 
         smiles = [smiles] if isinstance(smiles, str) else list(smiles)
         values = np.full((len(smiles), len(self.targets)), np.nan)
-        stds: np.ndarray | None = None
+        stds = np.full_like(values, np.nan) if self.has_uncertainty else None
         reasons = [""] * len(smiles)
         for start in range(0, len(smiles), self.batch_size):
             chunk = smiles[start : start + self.batch_size]
@@ -104,8 +102,7 @@ class Surrogate:
             mean, std = self._compute(graphs.table)
             rows = start + graphs.accepted
             values[rows] = mean
-            if std is not None:
-                stds = np.full_like(values, np.nan) if stds is None else stds
+            if stds is not None:
                 stds[rows] = std
         return Predictions(self.targets, values, stds, tuple(reasons))
 
@@ -114,7 +111,7 @@ class Surrogate:
         parts = [self._compute(table[a : a + self.batch_size]) for a in range(0, len(table), self.batch_size)]
         empty = np.empty((0, len(self.targets)))
         values = np.concatenate([empty, *(mean for mean, _ in parts)])
-        std = np.concatenate([s for _, s in parts]) if parts and parts[0][1] is not None else None
+        std = np.concatenate([empty, *(std for _, std in parts)]) if self.has_uncertainty else None
         return Predictions(self.targets, values, std, ("",) * len(table))
 
     def predict_nodes(self, table: GraphTable) -> np.ndarray:
@@ -129,11 +126,11 @@ class Surrogate:
 
     def save(self, path: str | Path) -> None:
         """Write the model as one file, which `hydrasurr.load` reads anywhere."""
-        save_package(path, list(self._ensemble.networks), self.notes)
+        save_package(path, list(self.ensemble.networks), self.notes)
 
     @torch.inference_mode()
     def _query(self, batch: GraphBatch):
-        return self._ensemble.physical(self._ensemble(batch))
+        return self.ensemble.physical(self.ensemble(batch))
 
     def _compute(self, table: GraphTable) -> tuple[np.ndarray, np.ndarray | None]:
         result = self._query(GraphBatch.from_table(table).to(self.device))
@@ -144,8 +141,12 @@ class Surrogate:
 def load(path: str | Path | Sequence[str | Path], device: str | torch.device = "cpu") -> Surrogate:
     """Load a trained model: a run folder, an exported file, or several of either as one ensemble.
 
+    `device` is "cpu", "cuda", "cuda:1", ..., or "auto": CUDA where there is one.
+
     Raises HydrasurrError if there is none, or if several differ in features or targets.
     """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     paths = [path] if isinstance(path, str | Path) else list(path)
     packages = [load_package(model_file(p)) for p in paths]
     networks = [network for package in packages for network in package.networks]

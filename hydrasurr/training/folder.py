@@ -32,20 +32,26 @@ HARMLESS = (
 class RunFolder:
     """Paths within the folder of a run.
 
-    `config.json`, `environment.json`, `surrogate.safetensors` (the result), `results.json`, `report.html`, and for
-    each member of the ensemble a MemberFolder: the run's folder itself if there is but one, else `members/N`.
+    `config.json`, `environment.json`, `dataset.json` (the header of the data), `surrogate.safetensors` (the
+    result), `results.json`, `predictions/`, `report.html`, and for each member of the ensemble a MemberFolder:
+    the run's folder itself if there is but one, else `members/N`.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.environment = self.path / "environment.json"
+        self.dataset = self.path / "dataset.json"
         self.surrogate = self.path / "surrogate.safetensors"
         self.results = self.path / "results.json"
         self.report = self.path / "report.html"
 
     def predictions(self, split: str) -> Path:
         return self.path / "predictions" / f"{split}.npz"
+
+    def units(self) -> dict[str, str]:
+        """target -> unit, of the data set."""
+        return {target["name"]: target["unit"] for target in json.loads(self.dataset.read_text())["targets"]}
 
     def member(self, index: int, members: int) -> MemberFolder:
         return MemberFolder(self.path if members == 1 else self.path / "members" / str(index))

@@ -45,22 +45,13 @@ class Schedule:
     def lr(self, step: int) -> float:
         """Learning rate of step number `step`, counted from 0."""
         config = self.config
-        warmup_steps = config.warmup * self.total_steps
-        warming = step < warmup_steps
-        if config.type == "one_cycle":
-            if warming:
-                return self.peak * _cosine(1 / 25, 1.0, (step + 1) / warmup_steps)
-            return self.peak * _cosine(1.0, config.final, self._after(step, warmup_steps))
-        if warming:
-            return self.peak * (step + 1) / (math.floor(warmup_steps) + 1)
-        shape = 1.0
-        if config.type == "cosine":
-            shape = _cosine(1.0, config.final, self._after(step, warmup_steps))
+        warmup_steps = math.floor(config.warmup * self.total_steps)
+        if step < warmup_steps:
+            part = (step + 1) / (warmup_steps + 1)
+            return self.peak * (_cosine(1 / 25, 1.0, part) if config.type == "one_cycle" else part)
+        part = min(1.0, (step - warmup_steps) / max(1, self.total_steps - 1 - warmup_steps))
+        shape = _cosine(1.0, config.final, part) if config.type in ("cosine", "one_cycle") else 1.0
         return self.peak * shape * self.reduction
-
-    def _after(self, step: int, warmup_steps: float) -> float:
-        """How much of the run after the warm-up is over, 0 to 1."""
-        return min(1.0, (step - warmup_steps) / max(1.0, self.total_steps - 1 - warmup_steps))
 
     def evaluated(self, loss: float) -> None:
         """Tell the plateau rule a validation loss."""

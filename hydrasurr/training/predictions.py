@@ -42,7 +42,8 @@ class Collector:
 
         Called by all ranks; rank 0 writes.
         """
-        own = {name: np.concatenate(parts, axis=1) if parts else np.empty((3, 0)) for name, parts in self._parts.items()}
+        nothing = np.empty((3, 0))
+        own = {name: np.concatenate([nothing, *parts], axis=1) for name, parts in self._parts.items()}
         shares = [own]
         if ranks.world_size > 1:
             shares = [None] * ranks.world_size if ranks.is_root else None

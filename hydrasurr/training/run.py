@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,48 +19,49 @@ from hydrasurr.models.package import load_package, save_package
 from hydrasurr.stores import SPLITS, GraphStore, open_store, store_kind
 from hydrasurr.training.config import DataConfig, RunConfig
 from hydrasurr.training.evaluation import evaluate
-from hydrasurr.training.folder import MemberFolder, RunFolder
+from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.metrics import Metrics
 from hydrasurr.training.predictions import Collector
 from hydrasurr.training.ranks import Ranks, choose_device, discover, process_group
+from hydrasurr.training.report import write_report
 from hydrasurr.training.stop import StopRequest
 from hydrasurr.training.task import Task
-from hydrasurr.training.trainer import EpochRecord, Trainer
 from hydrasurr.training.tensorboard import Board
+from hydrasurr.training.trainer import EpochRecord, Trainer
 from hydrasurr.training.watch import Watcher
 
 
 def run(
     config: RunConfig,
-    out: str | Path,
+    folder: RunFolder,
     *,
     resume: bool = False,
     force: bool = False,
     time_limit: float | None = None,
-) -> Metrics | None:
+) -> dict[str, Metrics]:
     """Train the members of a run, evaluate the result, write the report.
 
-    All ranks of a job call this alike. Returns split -> target -> metrics, or None if stopped early by a signal
-    or the time limit (in seconds); the run then goes on with `resume=True`.
+    All ranks of a job call this alike. Returns split -> target -> metrics on rank 0 and nothing on the others,
+    nor if stopped early by a signal or the time limit (in seconds); the run then goes on with `resume=True`.
     """
     ranks = discover()
     device = choose_device(config.training.device, ranks)
-    folder = RunFolder(out)
     with process_group(ranks, device), StopRequest(time_limit).on_signals() as stop:
         _prepare_together(ranks, folder, config, resume=resume, force=force)
         _set_threads(config.training.threads, ranks)
         store = open_store(config.data.dataset)
         task = Task.choose(store.info, config.data)
+        if ranks.is_root:
+            folder.dataset.write_text(store.info.model_dump_json(indent=2) + "\n")
         watcher = Watcher(ranks.is_root)
         for member in range(config.members):
             if not _train_member(config, member, folder, store, task, ranks, device, stop, watcher):
                 watcher.say(f"stopped by {stop.reason}; go on with --resume")
-                return None
+                return {}
         results = _finish(config, folder, store, task, ranks, device)
-        if ranks.is_root:
-            from hydrasurr.training.report import write_report
-
-            write_report(folder)
+        if not ranks.is_root:
+            return {}
+        write_report(folder)
         return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,20 +45,27 @@ class Task:
             raise ConfigError("data.targets: a target is named twice")
         for name in chosen:
             if name not in known:
-                raise ConfigError(f"data.targets: the data set '{info.name}' has no '{name}'{did_you_mean(name, known)}")
+                hint = did_you_mean(name, known)
+                raise ConfigError(f"data.targets: the data set '{info.name}' has no '{name}'{hint}")
         targets = sorted((known[name] for name in chosen), key=lambda target: target.level != "graph")
-        statistics = dict(zip((target.name for target in info.targets), info.statistics, strict=True))
-        for target in targets:
-            if statistics[target.name].count < 2 or not statistics[target.name].std > 0:
+        task = cls.of(targets, [chosen[target.name] for target in targets], info)
+        for target, std in zip(targets, task.std, strict=True):
+            if not std > 0:
                 raise ConfigError(
                     f"data.targets: '{target.name}' has fewer than two different values in the training split"
                 )
+        return task
+
+    @classmethod
+    def of(cls, targets: Sequence[Target], weights: Sequence[float], info: DatasetInfo) -> Task:
+        """The task of these targets of a data set, graph-level ones first."""
+        statistics = dict(zip((target.name for target in info.targets), info.statistics, strict=True))
         size = {"graph": info.graphs["train"], "node": info.nodes["train"]}
         return cls(
             targets=tuple(targets),
-            weights=tuple(chosen[target.name] for target in targets),
-            mean=np.array([statistics[target.name].mean for target in targets]),
-            std=np.array([statistics[target.name].std for target in targets]),
+            weights=tuple(weights),
+            mean=np.nan_to_num([statistics[target.name].mean for target in targets]),
+            std=np.nan_to_num([statistics[target.name].std for target in targets]),
             graph_columns=tuple(info.graph_targets.index(t) for t in targets if t.level == "graph"),
             node_columns=tuple(info.node_targets.index(t) for t in targets if t.level == "node"),
             labels_missing=any(statistics[t.name].count < size[t.level] for t in targets),

@@ -19,6 +19,7 @@ from hydrasurr.loading import BatchLoader, GraphBatch
 from hydrasurr.models.network import GraphNetwork
 from hydrasurr.stores.base import GraphStore
 from hydrasurr.training import checkpoint
+from hydrasurr.training.communication import timed_all_reduce
 from hydrasurr.training.config import TrainingConfig
 from hydrasurr.training.ema import EMA
 from hydrasurr.training.evaluation import evaluate
@@ -286,7 +287,8 @@ class Trainer:
 
     def _epoch_totals(self) -> tuple[float, float, Tensor]:
         """Loss, graphs and metric sums of the epoch so far, over all ranks."""
-        flat = torch.cat([self._loss_sum.view(1).cpu(), torch.tensor([float(self._graphs)]), self._sums.sums.cpu().view(-1)])
+        scalars = torch.tensor([float(self._loss_sum), float(self._graphs)], dtype=torch.float64)
+        flat = torch.cat([scalars, self._sums.sums.cpu().view(-1)])
         if self.ranks.world_size > 1:
             dist.all_reduce(flat)
         return float(flat[0]), float(flat[1]), flat[2:].view_as(self._sums.sums)
@@ -350,15 +352,3 @@ class Trainer:
             totals = state["epoch_totals"]
             self._loss_sum.fill_(totals["loss"])
             self._graphs, self._sums.sums = totals["graphs"], totals["sums"]
-
-
-def timed_all_reduce(timer: PhaseTimer, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    """DDP's averaging of a gradient bucket, with its time measured."""
-    start = time.perf_counter()
-    tensor = bucket.buffer().div_(dist.get_world_size())
-
-    def finished(future: torch.futures.Future) -> Tensor:
-        timer.add("all_reduce", time.perf_counter() - start)
-        return future.value()[0]
-
-    return dist.all_reduce(tensor, async_op=True).get_future().then(finished)

@@ -45,7 +45,7 @@ class Watcher:
             self._bar = None
 
     def say(self, text: str) -> None:
-        self.console.print(text)
+        self.console.print(text, soft_wrap=True)
 
     def start(self, config: RunConfig, member: int, parameters: int, device: torch.device, ranks: Ranks) -> None:
         """Introduce the training of a member."""

@@ -1,0 +1,167 @@
+"""Runs in processes of their own: killed, stopped, on several ranks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hydrasurr.training import checkpoint
+
+from .conftest import command, environment, start, write_config
+
+
+def _finish(process: subprocess.Popen) -> str:
+    """Wait, and return what was written to stderr; the process must have succeeded."""
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def _wait_for(path: Path, process: subprocess.Popen) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+
+
+def _assert_same_weights(one: Path, other: Path) -> None:
+    a, b = load_file(one / "surrogate.safetensors"), load_file(other / "surrogate.safetensors")
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+TRAINING = {
+    "epochs": 3,
+    "batch_size": 16,
+    "threads": 1,
+    "ema_decay": 0.9,
+    "checkpoint_minutes": 1e-9,  # after every step
+    "optimizer": {"lr": 0.005},
+}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nobody disturbed, with its configuration beside it."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    config = write_config(folder / "run.json", dataset, training=TRAINING, model={"dropout": 0.1})
+    _finish(start(command("train", config, "--out", folder / "run"), folder))
+    return folder
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.6])
+def test_killed_and_resumed_equals_uninterrupted(uninterrupted: Path, tmp_path: Path, delay: float) -> None:
+    """kill -9 right after a checkpoint appears, and at later moments; then one more kill; bit for bit the same."""
+    arguments = command("train", uninterrupted / "run.json", "--out", tmp_path / "run", "--resume")
+    latest = tmp_path / "run" / "checkpoints" / "latest.pt"
+    for _ in range(2):
+        process = start(arguments, tmp_path)
+        _wait_for(latest, process)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        place = checkpoint.load(latest)["progress"]
+        assert not place["finished"]
+    _finish(start(arguments, tmp_path))
+    _assert_same_weights(uninterrupted / "run", tmp_path / "run")
+    records = [
+        [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+        for folder in (uninterrupted, tmp_path)
+    ]
+    for one, other in zip(*records, strict=True):
+        assert (one["epoch"], one["val"], one["train"]) == (other["epoch"], other["val"], other["train"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_checkpoints_and_ends_cleanly(uninterrupted: Path, tmp_path: Path, number: signal.Signals) -> None:
+    arguments = command("train", uninterrupted / "run.json", "--out", tmp_path / "run", "--resume")
+    process = start(arguments, tmp_path)
+    _wait_for(tmp_path / "run" / "checkpoints" / "latest.pt", process)
+    process.send_signal(number)
+    assert f"stopped by signal {number.name}; go on with --resume" in _finish(process)
+    assert not (tmp_path / "run" / "results.json").exists()
+    _finish(start(arguments, tmp_path))
+    _assert_same_weights(uninterrupted / "run", tmp_path / "run")
+
+
+def test_a_time_limit_checkpoints_and_ends_cleanly(uninterrupted: Path, tmp_path: Path) -> None:
+    arguments = command("train", uninterrupted / "run.json", "--out", tmp_path / "run", "--resume")
+    assert "stopped by time limit" in _finish(start([*arguments, "--time-limit", "1s"], tmp_path))
+    _finish(start(arguments, tmp_path))
+    _assert_same_weights(uninterrupted / "run", tmp_path / "run")
+
+
+MPIEXEC = shutil.which("mpiexec", path=sysconfig.get_path("scripts")) or "mpiexec"
+LAUNCHERS = {
+    "torchrun": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"],
+    "mpirun": [MPIEXEC, "-n"],
+}
+
+
+def _launch(launcher: str, ranks: int, arguments: list[str], cwd: Path) -> None:
+    if launcher == "torchrun":
+        arguments = arguments[1:]  # it brings its own python
+    _finish(start([*LAUNCHERS[launcher], str(ranks), *arguments], cwd))
+
+
+@pytest.fixture(scope="module")
+def one_rank(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on one rank, of a network without batch statistics, with batches of 32, in float64."""
+    folder = tmp_path_factory.mktemp("one_rank")
+    training = {"epochs": 2, "batch_size": 32, "threads": 1, "precision": "fp64"}
+    config = write_config(folder / "run.json", dataset, training=training, model={"norm": "layer"})
+    _finish(start(command("train", config, "--out", folder / "run"), folder))
+    return folder
+
+
+@pytest.mark.parametrize(("launcher", "ranks"), [("torchrun", 2), ("mpirun", 2), ("torchrun", 4)])
+def test_ranks_train_like_one(one_rank: Path, tmp_path: Path, launcher: str, ranks: int) -> None:
+    """W ranks with batches of 32/W take the steps of one rank with batches of 32."""
+    arguments = command("train", one_rank / "run.json", "--out", "run", "--set", f"training.batch_size={32 // ranks}")
+    _launch(launcher, ranks, arguments, tmp_path)
+    a, b = (load_file(folder / "run" / "surrogate.safetensors") for folder in (one_rank, tmp_path))
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-8, atol=1e-9)
+    results = [json.loads((folder / "run" / "results.json").read_text()) for folder in (one_rank, tmp_path)]
+    for split in results[0]:
+        assert results[0][split]["gap"] == pytest.approx(results[1][split]["gap"], rel=1e-8)
+    records = [json.loads((f / "run" / "metrics.jsonl").read_text().splitlines()[0]) for f in (one_rank, tmp_path)]
+    assert records[0]["train"]["gap"] == pytest.approx(records[1]["train"]["gap"], rel=1e-8)
+    assert records[1]["seconds"]["all_reduce"] > 0
+
+
+def test_two_ranks_are_stopped_and_resumed(one_rank: Path, tmp_path: Path) -> None:
+    """Both stop at the step on which they agree; resumed, the result is that of one rank."""
+    options = ["--set", "training.batch_size=16", "--set", "training.epochs=2", "--resume"]
+    arguments = command("train", one_rank / "run.json", "--out", "run", *options)
+    _launch("torchrun", 2, [*arguments, "--time-limit", "0s"], tmp_path)
+    state = checkpoint.load(tmp_path / "run" / "checkpoints" / "latest.pt")
+    assert (state["progress"]["epoch"], state["progress"]["step"]) == (0, 10)
+    _launch("torchrun", 2, arguments, tmp_path)
+    a, b = (load_file(folder / "run" / "surrogate.safetensors") for folder in (one_rank, tmp_path))
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-8, atol=1e-9)
+
+
+def test_an_error_on_all_ranks_is_told_and_nothing_hangs(one_rank: Path, tmp_path: Path) -> None:
+    arguments = command("train", one_rank / "run.json", "--out", "run", "--set", "data.dataset=nowhere.bp")
+    run = subprocess.run(
+        [*LAUNCHERS["mpirun"], "2", *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode != 0
+    assert "no data set at 'nowhere.bp'" in run.stderr
+    assert "Traceback" not in run.stderr
