@@ -161,7 +161,7 @@ def main() -> None:
     """Entry point: errors of the user in one red line, without a traceback."""
     try:
         app()
-    except HydrasurrError as error:
+    except (HydrasurrError, OSError) as error:  # an OSError names the file, and no code can mend it
         _fail(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -21,18 +21,31 @@ class Strict(BaseModel):
 
 
 def read_json(path: str | Path) -> Any:
-    """Parse a JSON file. Raises ConfigError naming the file, line and column."""
+    """Parse a JSON file. Raises ConfigError naming the file, line and column, or a key that is given twice."""
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
     except FileNotFoundError:
         raise ConfigError(f"no file '{path}'") from None
     except IsADirectoryError:
         raise ConfigError(f"'{path}' is a folder, a JSON file is expected") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read '{path}': {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"'{path}' is not a UTF-8 text file: {error}") from error
     except json.JSONDecodeError as error:
-        raise ConfigError(f"'{path}', line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ConfigError(f"'{path}', {place}: not JSON: {error.msg}") from error
+    except ValueError as error:
+        raise ConfigError(f"'{path}': {error}") from error
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    section = dict(pairs)
+    if len(section) < len(pairs):
+        twice = next(key for key in section if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"key '{twice}' is given twice in one section")
+    return section
 
 
 def parse(model: type[Model], raw: Any, where: str | Path) -> Model:
@@ -40,34 +53,51 @@ def parse(model: type[Model], raw: Any, where: str | Path) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        lines = [f"  {_problem(model, problem)}" for problem in error.errors()]
+        lines = dict.fromkeys(f"  {_describe(problem, model, raw)}" for problem in error.errors())
         raise ConfigError("\n".join([f"'{where}' is not valid:", *lines])) from error
 
 
-def _problem(model: type[BaseModel], problem: Any) -> str:
-    location = list(problem["loc"])
-    key = ".".join(map(str, location))
-    if problem["type"] == "extra_forbidden":
-        section, names = _section(model, location[:-1])
-        return f"{key}: unknown key{did_you_mean(str(location[-1]), names)}" if section else f"{key}: unknown key"
-    if problem["type"] == "missing":
-        return f"{key}: this key is required"
+def _describe(problem: Any, model: type[BaseModel], raw: Any) -> str:
+    keys = _keys(problem["loc"], raw)
+    name = ".".join(map(str, keys)) or "top level"
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "missing":
+            return f"{'.'.join(map(str, [*keys, problem['loc'][-1]]))}: this key is required"
+        case "extra_forbidden":
+            return f"{name}: unknown key{did_you_mean(str(keys[-1]), _known_keys([model], keys[:-1], raw))}"
+        case "union_tag_not_found":
+            return f"{name}: needs a key {context['discriminator']}"
+        case "union_tag_invalid":
+            tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
+            return f"{name}: no {context['discriminator']} '{context['tag']}'{did_you_mean(context['tag'], tags)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        message = "Input should be a section in braces"
     value = problem.get("input")
     shown = "" if isinstance(value, dict) else f" (got {json.dumps(value, default=str)})"
-    return f"{key or 'top level'}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{name}: {message}{shown}"
 
 
-def _section(model: type[BaseModel], location: list[Any]) -> tuple[type[BaseModel] | None, list[str]]:
-    """The section a location leads to, and its keys; list positions and union tags are stepped over."""
+def _keys(location: tuple[Any, ...], raw: Any) -> list[Any]:
+    """The keys of a location as in the JSON: pydantic puts tags and type names of unions in between."""
+    keys = []
     for part in location:
-        field = model.model_fields.get(part) if isinstance(part, str) else None
-        choices = _models_in(field.annotation) if field else [model]
-        tagged = [m for m in choices if part in _tags(m)]
-        model = (tagged or choices or [model])[0]
-        if field is not None and len(choices) > 1:
-            tag = next((p for p in location if isinstance(p, str) and any(p in _tags(m) for m in choices)), None)
-            model = next((m for m in choices if tag in _tags(m)), choices[0])
-    return model, list(model.model_fields)
+        if (isinstance(raw, dict) and part in raw) or (isinstance(raw, list | tuple) and isinstance(part, int)):
+            keys.append(part)
+            raw = raw[part]
+    return keys
+
+
+def _known_keys(choices: list[type[BaseModel]], keys: list[Any], raw: Any) -> list[str]:
+    """The keys of the section at `keys`; of a union's sections, those of the one that `type` names."""
+    tag = raw.get("type") if isinstance(raw, dict) else None
+    model = next((m for m in choices if tag in _tags(m)), choices[0])
+    if not keys:
+        return list(model.model_fields)
+    field = model.model_fields.get(keys[0])
+    deeper = _models_in(field.annotation) if field else []
+    return _known_keys(deeper or choices, keys[1:], raw[keys[0]])  # positions and names of items are stepped over
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -80,4 +110,4 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _tags(model: type[BaseModel]) -> tuple[str, ...]:
     """The values of a section's discriminator key `type`, if it has one."""
     field: FieldInfo | None = model.model_fields.get("type")
-    return tuple(getattr(field.annotation, "__args__", ())) if field else ()
+    return getattr(field.annotation, "__args__", ()) if field else ()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hydrasurr.training.metrics import Metrics
 
 WRITTEN = ("surrogate.safetensors", "report.html", "results.json", "metrics.jsonl", "tensorboard")
-"""Files of a run folder worth telling, in this order; of an ensemble the last ones are in members/N."""
+"""Files of a run folder worth telling; those of each training are elsewhere for an ensemble."""
 
 
 def significant(value: float | None) -> str:
@@ -51,11 +51,9 @@ def print_metrics(results: dict[str, Metrics], units: dict[str, str]) -> None:
 def print_results(folder: Path, results: dict[str, Metrics], units: dict[str, str]) -> None:
     """Print what a run achieved and where its files are to standard output."""
     print_metrics(results, units)
-    files = Table.grid(padding=(0, 2))
     for name in WRITTEN:
         if (folder / name).exists():
-            files.add_row(Text(name.partition(".")[0], style="dim"), Text(str(folder / name), overflow="fold"))
-    _console().print(files)
+            _console().print(Text.assemble((f"{Path(name).stem:<13}", "dim"), str(folder / name)), soft_wrap=True)
 
 
 def _console() -> Console:

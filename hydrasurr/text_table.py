@@ -23,7 +23,8 @@ def table_format(file: str | Path) -> Format:
     suffixes = [suffix.lower() for suffix in Path(file).suffixes if suffix.lower() != ".gz"]
     format = _SUFFIXES.get(suffixes[-1]) if suffixes else None
     if format is None:
-        raise ConfigError(f"cannot tell the format of '{file}' by its name; known are {', '.join(_SUFFIXES)} (and .gz)")
+        known = ", ".join(_SUFFIXES)
+        raise ConfigError(f"cannot tell the format of '{file}' by its name; known are {known}, each also with .gz")
     return format
 
 
@@ -77,5 +78,5 @@ def _csv_lines(text: IO[str], delimiter: str) -> Iterator[list[str] | str]:
 def _smi_lines(text: IO[str]) -> Iterator[list[str]]:
     yield ["smiles", "name"]
     for line in text:
-        parts = line.split(maxsplit=1)
+        parts = line.strip().split(maxsplit=1)
         yield [*parts, ""][:2] if parts else []

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hydrasurr.errors import ConfigError, did_you_mean
+from hydrasurr.errors import ConfigError
 from hydrasurr.graphs.schema import FeatureSchema, Target, molecule_schema
 from hydrasurr.strict import Strict, parse, read_json
+from hydrasurr.text_table import Format
 
-Format = Literal["csv", "tsv", "smi"]
-_SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".smi": "smi", ".smiles": "smi"}
-_DATASETS = (
-    Path(__file__).resolve().parents[1] / "datasets",
-    Path(sys.prefix) / "share" / "hydrasurr" / "datasets",
-)
 _LARGEST_GRAPH = 10_000
 
 
@@ -125,43 +119,12 @@ class Card(Strict):
     def schema_of_targets(self) -> tuple[Target, ...]:
         return tuple(Target(target.name, target.unit, target.level) for target in self.targets)
 
-    def format_of(self, file: Path) -> Format:
-        """The format of one of the files. Raises ConfigError if its suffix does not tell."""
-        if self.format:
-            return self.format
-        suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() != ".gz"]
-        if not suffixes or suffixes[-1] not in _SUFFIXES:
-            raise ConfigError(
-                f"'{file}' has no known suffix; give the card the key 'format': csv, tsv or smi"
-            )
-        return _SUFFIXES[suffixes[-1]]
-
 
 def read_card(path: str | Path) -> Card:
     """Read a card, its files resolved against its folder. Raises ConfigError naming file and key."""
     path = Path(path)
     card = parse(Card, read_json(path), path)
     return card.model_copy(update={"files": tuple(str(path.parent / file) for file in card.files)})
-
-
-def shipped_cards() -> dict[str, Path]:
-    """Name -> path of the cards that come with hydrasurr."""
-    folder = next((folder for folder in _DATASETS if folder.is_dir()), None)
-    return {card.parent.name: card for card in sorted(folder.glob("*/card.json"))} if folder else {}
-
-
-def find_card(name_or_path: str | Path) -> Path:
-    """The card at a path, in a folder, or of a shipped data set. Raises ConfigError if there is none."""
-    path = Path(name_or_path)
-    if path.is_dir() and (path / "card.json").is_file():
-        return path / "card.json"
-    shipped = shipped_cards()
-    if not path.is_file() and str(name_or_path) in shipped:
-        return shipped[str(name_or_path)]
-    if not path.is_file():
-        near = did_you_mean(str(name_or_path), shipped)
-        raise ConfigError(f"no card '{path}', and no shipped data set of that name{near}")
-    return path
 
 
 def existing_files(card: Card) -> list[Path]:

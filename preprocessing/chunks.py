@@ -10,9 +10,10 @@ import numpy as np
 from hydrasurr.graphs.smiles import featurize
 from hydrasurr.graphs.table import GraphTable
 from hydrasurr.stores.info import SPLITS
+from hydrasurr.text_table import NOT_UTF8
 from preprocessing.card import Card
 from preprocessing.moments import Moments
-from preprocessing.rows import NOT_UTF8, Chunk
+from preprocessing.rows import Chunk
 from preprocessing.splits import UNKNOWN, SplitPlan
 from preprocessing.targets import node_values, parse_targets
 

@@ -48,16 +48,15 @@ def run(
     force: Force = False,
 ) -> None:
     """Featurize the table of a card, with all cores or with the ranks of mpirun."""
-    from preprocessing.card import find_card, read_card
+    from hydrasurr.shipped import find
+    from preprocessing.card import read_card
     from preprocessing.pipeline import preprocess
 
-    loaded = read_card(find_card(card))
+    loaded = read_card(find("datasets", card))
     if file:
         loaded = loaded.model_copy(update={"files": tuple(map(str, file))})
     try:
-        outcome = preprocess(
-            loaded, out, kind=store, workers=workers, limit=limit, strict=strict, force=force
-        )
+        outcome = preprocess(loaded, out, kind=store, workers=workers, limit=limit, strict=strict, force=force)
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
         raise typer.Exit(130) from None

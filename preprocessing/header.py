@@ -32,9 +32,7 @@ def make_info(card: Card, scan: TableScan, limit: int | None, summaries: list[Ch
     moments = [reduce(Moments.merge, parts) for parts in columns]
     for target, moment in zip(card.targets, moments, strict=True):
         if not moment.count:
-            raise HydrasurrError(
-                f"target '{target.name}' (column '{target.column}') has no value to train on"
-            )
+            raise HydrasurrError(f"target '{target.name}' (column '{target.column}') has no value to train on")
     return DatasetInfo(
         name=card.name,
         description=card.description,

@@ -96,9 +96,7 @@ class Output:
                 self._writer.finish(info)
         return Outcome(self._out, info, rejects)
 
-    def _make_info(
-        self, card: Card, scan: TableScan, limit: int | None, summaries: list[ChunkSummary]
-    ) -> DatasetInfo:
+    def _make_info(self, card: Card, scan: TableScan, limit: int | None, summaries: list[ChunkSummary]) -> DatasetInfo:
         try:
             return make_info(card, scan, limit, summaries)
         except HydrasurrError as error:

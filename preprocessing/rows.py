@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
-from hydrasurr.errors import ConfigError, did_you_mean
-from preprocessing.card import Card, Format
-
-NOT_UTF8 = "\ufffd"
-"""Stands for bytes that are not UTF-8."""
+from hydrasurr.text_table import column_place, read_lines
+from preprocessing.card import Card
 
 
 @dataclass
@@ -74,65 +67,20 @@ _UNREADABLE: Record = ("", (), "")
 
 def _records(card: Card, file: Path) -> Iterator[Record | str]:
     """(SMILES, target cells, split cell) of each row, or why it cannot be read."""
-    format = card.format_of(file)
-    try:
-        with _open_text(file) as text:
-            lines = _smi_lines(text) if format == "smi" else _csv_lines(text, format)
-            header = next(lines, None)
-            if not isinstance(header, list):
-                raise ConfigError(f"'{file}' is empty: {header or 'a header line is expected'}")
-            header = [name.strip() for name in header]
-            wanted = [card.smiles, *(target.column for target in card.targets)]
-            if card.split.column:
-                wanted.append(card.split.column)
-            places = [_place(column, header, file) for column in wanted]
-            smiles, *targets = places[: 1 + len(card.targets)]
-            split = places[-1] if card.split.column else None
-            last = max(places)
-            for line in lines:
-                if isinstance(line, str):
-                    yield line
-                elif len(line) <= last:
-                    yield f"{len(line)} cells, the header has {len(header)}" if line else "empty row"
-                else:
-                    cells = tuple([line[place] for place in targets])
-                    yield line[smiles], cells, "" if split is None else line[split]
-    except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(f"cannot read '{file}': {error}") from error
-
-
-def _open_text(file: Path) -> IO[str]:
-    options = {"mode": "rt", "encoding": "utf-8-sig", "errors": "replace", "newline": ""}
-    return gzip.open(file, **options) if file.suffix.lower() == ".gz" else open(file, **options)
-
-
-def _csv_lines(text: IO[str], format: Format) -> Iterator[list[str] | str]:
-    """Cells of each row, or why a row is malformed."""
-    reader = csv.reader(text, delimiter="\t" if format == "tsv" else ",", strict=True)
-    while True:
-        start = reader.line_num + 1
-        try:
-            yield next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:  # the reader goes on with the line after
-            lines = f"lines {start} to {reader.line_num} of the file"
-            yield f"malformed row, {lines}: {error}; a quote left open?"
-
-
-def _smi_lines(text: IO[str]) -> Iterator[list[str]]:
-    """`SMILES [name]` a line, under the header that such files do not have."""
-    yield ["smiles", "name"]
-    for line in text:
-        parts = line.split(maxsplit=1)
-        yield [*parts, ""][:2] if parts else []
-
-
-def _place(column: str, header: Sequence[str], file: Path) -> int:
-    if header.count(column) > 1:
-        raise ConfigError(f"'{file}' has {header.count(column)} columns called '{column}'")
-    if column not in header:
-        hint = did_you_mean(column, header)
-        columns = "" if "known" in hint else f" (its columns: {', '.join(header)})"
-        raise ConfigError(f"'{file}' has no column '{column}'{hint}{columns}")
-    return header.index(column)
+    lines = read_lines(file, card.format)
+    header = next(lines)
+    wanted = [card.smiles, *(target.column for target in card.targets)]
+    if card.split.column:
+        wanted.append(card.split.column)
+    places = [column_place(column, header, file) for column in wanted]
+    smiles, *targets = places[: 1 + len(card.targets)]
+    split = places[-1] if card.split.column else None
+    last = max(places)
+    for line in lines:
+        if isinstance(line, str):
+            yield line
+        elif len(line) <= last:
+            yield f"{len(line)} cells, the header has {len(header)}" if line else "empty row"
+        else:
+            cells = tuple([line[place] for place in targets])
+            yield line[smiles], cells, "" if split is None else line[split]

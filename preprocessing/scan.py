@@ -86,9 +86,7 @@ def _usable(card: Card, chunk: Chunk) -> list[str]:
     ]
 
 
-def make_plan(
-    card: Card, scan: TableScan, crew: Crew, limit: int | None, advance: Callable[[int], None]
-) -> SplitPlan:
+def make_plan(card: Card, scan: TableScan, crew: Crew, limit: int | None, advance: Callable[[int], None]) -> SplitPlan:
     """The split plan; for scaffolds this takes a pass of its own and 16 bytes a distinct scaffold."""
     if scan.random_plan is not None:
         return scan.random_plan

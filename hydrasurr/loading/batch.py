@@ -17,7 +17,8 @@ class GraphBatch:
 
     Nodes are sorted by in-degree (stable), edges by destination, then source. So the edges into all nodes of
     one degree `d` are one slice that reshapes to `[nodes, d, ...]`: neighbourhood reductions need no scatter.
-    The same graphs give the same batch whatever the order of their edges in the table.
+    The same graphs give the same batch whatever the order of their edges in the table, unless two edges have
+    the same ends.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class GraphBatch:
 
     @classmethod
     def from_table(cls, table: GraphTable) -> GraphBatch:
-        """Build the batch on the CPU; about 2 us a molecule."""
+        """Build the batch on the CPU. It shares no memory with the table."""
         node_counts = table.counts("node")
         base = np.repeat(table.node_offset[:-1], table.counts("edge"))
         source, destination = table.edge_index + base
@@ -71,7 +72,7 @@ class GraphBatch:
             node_order=torch.from_numpy(node_order),
             degree_counts=tuple(degree_counts.tolist()),
             num_graphs=len(table),
-            y=None if y is None else torch.from_numpy(np.ascontiguousarray(y)),
+            y=None if y is None else torch.from_numpy(np.array(y)),
             node_y=None if node_y is None else torch.from_numpy(node_y[node_order]),
         )
 

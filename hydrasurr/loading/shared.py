@@ -6,10 +6,12 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch.distributed as dist
 
+from hydrasurr.errors import HydrasurrError, StoreError
 from hydrasurr.graphs.table import GraphTable
 from hydrasurr.stores.base import Split
 
@@ -24,46 +26,62 @@ def read_once_a_node(split: Split, columns: list[str]) -> GraphTable:
     """The whole split. With a process group, the first rank of each node reads it and the others map its copy.
 
     The copy lies in /dev/shm (else the temporary folder) only while the ranks map it; the mappings keep the
-    memory alive until the last rank ends, so nothing is left behind.
+    memory alive until the last rank ends, so nothing is left behind. If any node cannot read the split, all
+    ranks raise StoreError.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return split.read(0, len(split), columns)
-    names: list[str] = [""] * dist.get_world_size()
-    dist.all_gather_object(names, node_name())
+    names = _gather(node_name())
     leader = names.index(names[dist.get_rank()])
-    if names.count(names[leader]) == 1:
-        folder, table = None, split.read(0, len(split), columns)
-    elif dist.get_rank() == leader:
-        table = split.read(0, len(split), columns)
-        folder = _save(table)
-    else:
-        folder, table = None, None
-    folders: list[Path | None] = [None] * dist.get_world_size()
-    dist.all_gather_object(folders, folder)
-    if folders[leader] is not None:
-        table = _map(folders[leader])
-    dist.barrier()
-    if folder is not None:
-        shutil.rmtree(folder)
+    copy, table, problem = None, None, None
+    if dist.get_rank() == leader:
+        try:
+            table = split.read(0, len(split), columns)
+            if names.count(names[leader]) > 1:
+                copy = _save(table)
+        except (HydrasurrError, OSError) as error:
+            problem = f"{socket.gethostname()}: {error}"
+    copies, problems = zip(*_gather((copy, problem)), strict=True)
+    try:
+        if any(problems):
+            raise StoreError("; ".join(filter(None, problems)))
+        if copies[leader] is not None:
+            table = _map(copies[leader])
+        dist.barrier()
+    finally:
+        if copy is not None:
+            shutil.rmtree(copy)
     return table
+
+
+def _gather(value: Any) -> list[Any]:
+    """`value` of every rank."""
+    values = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def _save(table: GraphTable) -> Path:
     shm = Path("/dev/shm")
     roomy = shm.is_dir() and shutil.disk_usage(shm).free > 2 * table.nbytes
     folder = Path(tempfile.mkdtemp(prefix="hydrasurr-", dir=shm if roomy else None))
-    np.save(folder / "edge_index.npy", table.edge_index)
-    np.save(folder / "directed.npy", np.array(table.directed))
-    for kind, arrays in (("offset", table.offsets), ("column", table.columns)):
+    arrays = {"edge_index": table.edge_index, "directed": np.array(table.directed)}
+    arrays |= {f"offset.{level}": offset for level, offset in table.offsets.items()}
+    arrays |= {f"column.{name}": column for name, column in table.columns.items()}
+    try:
         for name, array in arrays.items():
-            np.save(folder / f"{kind}.{name}.npy", array)
+            np.save(folder / f"{name}.npy", array)
+    except OSError:
+        shutil.rmtree(folder)
+        raise
     return folder
 
 
 def _map(folder: Path) -> GraphTable:
     arrays = {file.name.removesuffix(".npy"): np.load(file, mmap_mode="r") for file in folder.glob("*.npy")}
-    parts = {
-        kind: {name.removeprefix(kind + "."): array for name, array in arrays.items() if name.startswith(kind + ".")}
-        for kind in ("offset", "column")
-    }
-    return GraphTable(parts["offset"], arrays["edge_index"], parts["column"], bool(arrays["directed"]))
+    edge_index, directed = arrays.pop("edge_index"), bool(arrays.pop("directed"))
+    parts: dict[str, dict[str, np.ndarray]] = {"offset": {}, "column": {}}
+    for name, array in arrays.items():
+        kind, _, key = name.partition(".")
+        parts[kind][key] = array
+    return GraphTable(parts["offset"], edge_index, parts["column"], directed)

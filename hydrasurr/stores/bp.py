@@ -261,7 +261,8 @@ class BPSplit:
         blocks = store.array(offsets, 0, store.shape(offsets)[0])
         self._block_starts = dict(zip(_OFFSET_LEVELS, blocks.T, strict=True))
         self.block_offset = self._block_starts["graph"]
-        if len(self) != store.info.graphs[split] or (np.diff(blocks, axis=0) < 0).any():
+        rising = not blocks[0].any() and (np.diff(blocks, axis=0) >= 0).all()
+        if not rising or len(self) != store.info.graphs[split]:
             raise StoreError(f"'{store.path}': the blocks of '{split}' do not add up to its header; preprocess again")
         self._prefix = f"{split}/"
         self.columns = [name for name in LEVELS if store.has(self._prefix + name)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -76,7 +77,8 @@ class InlineWriter:
 
     def abort(self) -> None:
         for file in self._files.values():
-            file.close()
+            with suppress(OSError):  # a full disk does not take what is left in the buffer
+                file.close()
         shutil.rmtree(self._partial, ignore_errors=True)
 
 

@@ -145,8 +145,7 @@ def load(path: str | Path | Sequence[str | Path], device: str | torch.device = "
 
     Raises HydrasurrError if there is none, or if several differ in features or targets.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = _find_device(device)
     paths = [path] if isinstance(path, str | Path) else list(path)
     packages = [load_package(model_file(p)) for p in paths]
     networks = [network for package in packages for network in package.networks]
@@ -155,6 +154,16 @@ def load(path: str | Path | Sequence[str | Path], device: str | torch.device = "
         if network.targets != networks[0].targets:
             raise HydrasurrError(f"'{where}' predicts other targets than '{paths[0]}'; they are no ensemble")
     return Surrogate(Ensemble(networks), packages[0].notes, device)
+
+
+def _find_device(device: str | torch.device) -> torch.device:
+    """A device by name. Raises HydrasurrError if there is no such thing here."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # what torch raises depends on how it was built
+        raise HydrasurrError(f"cannot use the device '{device}': {error}") from error
 
 
 def model_file(path: str | Path) -> Path:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -14,77 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from hydrasurr.errors import HydrasurrError
-from hydrasurr.models.package import load_package
-from hydrasurr.stores.info import SPLITS, DatasetInfo
+from hydrasurr.stores.info import SPLITS
 from hydrasurr.tables import coefficient, duration, significant
 from hydrasurr.training import figures
-from hydrasurr.training.config import RunConfig, load_run_config
+from hydrasurr.training.figure_style import COLORS, to_svg
 from hydrasurr.training.folder import RunFolder
-from hydrasurr.training.metrics import Metrics
+from hydrasurr.training.run_files import RunFiles
 
 Tile = tuple[str, str, str, str]
 """What it is, its value, the unit, and a remark."""
 
 FEW = 3
 """Up to so many targets have large parity plots, and a table of their errors."""
-
-
-@dataclass(frozen=True)
-class RunFiles:
-    """What a run folder holds so far.
-
-    Attributes
-    ----------
-    members : for each member begun the records of its epochs
-    results : split -> metrics; empty until the run has finished
-    predictions : split -> target -> `[3, n]` of label, prediction and standard deviation, without missing labels
-    info : of the data set; None if the folder does not tell
-    parameters : of one network; None before the first checkpoint
-    """
-
-    config: RunConfig
-    members: list[list[dict[str, Any]]]
-    results: dict[str, Metrics]
-    predictions: dict[str, dict[str, np.ndarray]]
-    info: DatasetInfo | None
-    environment: dict[str, Any]
-    parameters: int | None
-
-    @classmethod
-    def read(cls, folder: RunFolder) -> RunFiles:
-        """Raises HydrasurrError if there is no run in the folder."""
-        if not folder.config.is_file():
-            raise HydrasurrError(f"'{folder.path}' holds no run: it has no config.json")
-        results = _json(folder.results)
-        return cls(
-            config=load_run_config(folder.config),
-            members=[member.records() for member in folder.members()],
-            results=results,
-            predictions={split: _predictions(folder.predictions(split)) for split in SPLITS if split in results},
-            info=DatasetInfo.model_validate_json(folder.dataset.read_text()) if folder.dataset.is_file() else None,
-            environment=_json(folder.environment),
-            parameters=_parameters(folder),
-        )
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        """The epochs of all members, one member after another."""
-        return [record for records in self.members for record in records]
-
-    @property
-    def targets(self) -> list[str]:
-        metrics = next(iter(self.results.values()), None) or (self.records[0]["train"] if self.records else {})
-        return list(metrics)
-
-    def unit(self, target: str) -> str:
-        return next((t.unit for t in self.info.targets if t.name == target), "") if self.info else ""
-
-    @property
-    def best(self) -> dict[str, Any] | None:
-        """The record of the best epoch so far of any member."""
-        bests = [record for record in self.records if record["best"]]
-        return min(bests, key=lambda record: record["val_loss"], default=None)
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -106,8 +44,7 @@ def write_report(folder: RunFolder) -> Path:
     template = Template((files(__package__) / "report_template.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=escape(f"{run.config.name}: run report"),
-        light=" ".join(f"--{name}: {color};" for name, color in figures.COLORS.items()),
-        columns=min(3, max(1, len(run.targets))),
+        light=" ".join(f"--{name}: {color};" for name, color in COLORS.items()),
         header=_header(run, list(sections)),
         body="\n".join(
             f'<section id="{_anchor(title)}"><h2>{title}</h2>\n{body}\n</section>' for title, body in sections.items()
@@ -116,28 +53,6 @@ def write_report(folder: RunFolder) -> Path:
     )
     folder.report.write_text(page, encoding="utf-8")
     return folder.report
-
-
-# -- reading ------------------------------------------------------------------------------------------
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text()) if path.is_file() else {}
-
-
-def _predictions(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        return {}
-    with np.load(path) as arrays:
-        return {name: rows[:, np.isfinite(rows[:2]).all(axis=0)] for name, rows in arrays.items()}
-
-
-def _parameters(folder: RunFolder) -> int | None:
-    packages = [folder.surrogate, *(member.best for member in folder.members())]
-    path = next((path for path in packages if path.is_file()), None)
-    with suppress(HydrasurrError):  # a run of another version is still worth a report
-        return load_package(path).networks[0].num_parameters if path else None
-    return None
 
 
 # -- the top ------------------------------------------------------------------------------------------
@@ -184,7 +99,8 @@ def _accuracy(run: RunFiles) -> list[Tile]:
 def _facts_at_a_glance(run: RunFiles) -> list[Tile]:
     facts, several = [], run.config.members > 1
     if run.parameters is not None:
-        facts.append(("parameters", f"{run.parameters:,}", "", f"each of {run.config.members} networks" if several else ""))
+        each = f"each of {run.config.members} networks" if several else ""
+        facts.append(("parameters", f"{run.parameters:,}", "", each))
     if run.records:
         time, unit = duration(sum(_seconds(record) for record in run.records)).split()
         rate = float(np.median([record["graphs_per_second"] for record in run.records]))
@@ -249,28 +165,31 @@ def _curves(run: RunFiles) -> str:
         curve = figures.mae_curve(run.members, name, run.unit(name), figures.WIDE)
         return f'<div class="grid curve">{_figure(curve, "mae-0", f"MAE of {name} by epoch")}{rate}</div>'
     loss = _figure(figures.loss_curve(run.members), "loss", "loss by epoch")
-    curves = [
-        _figure(figures.mae_curve(run.members, name, run.unit(name), title=name), f"mae-{k}", f"MAE of {name} by epoch")
+    size, columns = (figures.HALF, "two") if len(run.targets) == 2 else (figures.SMALL, "three")
+    curves = "".join(
+        _figure(figures.mae_curve(run.members, name, run.unit(name), size, name), f"mae-{k}", f"MAE of {name} by epoch")
         for k, name in enumerate(run.targets)
-    ]
-    return f'<div class="grid curve">{loss}{rate}</div><h3>By target</h3><div class="grid">{"".join(curves)}</div>'
+    )
+    return f'<div class="grid curve">{loss}{rate}</div><h3>By target</h3><div class="grid {columns}">{curves}</div>'
 
 
 def _parity(run: RunFiles) -> str:
     rows = [row for k, target in enumerate(run.targets) if (row := _parity_row(run, k, target))]
     if not rows:
         return ""
-    shown = {split: max((p.shape[1] for p in run.predictions[split].values()), default=0) for split in run.predictions}
-    all_ = {split: max((m["count"] for m in run.results[split].values()), default=0) for split in shown}
-    parts = [f"{shown[s]:,} of {all_[s]:,} in {s}" for s in shown if shown[s] < all_[s]]
-    note = f'<p class="note">Points drawn: {", ".join(parts)}. Metrics count all.</p>' if parts else ""
+    parts = []
+    for split, arrays in run.predictions.items():
+        drawn = max((rows.shape[1] for rows in arrays.values()), default=0)
+        labels = max(metrics["count"] for metrics in run.results[split].values())
+        parts += [f"{drawn:,} of {labels:,} in {split}"] if drawn < labels else []
+    note = f'<p class="note">Points drawn: {", ".join(parts)}. The metrics are over all.</p>' if parts else ""
     return note + "".join(rows)
 
 
 def _parity_row(run: RunFiles, index: int, target: str) -> str:
     """The splits side by side, then the distribution of errors."""
     unit = run.unit(target)
-    data = {split: arrays[target] for split, arrays in run.predictions.items() if arrays.get(target, np.empty((3, 0))).size}
+    data = {split: arrays[target] for split, arrays in run.predictions.items() if target in arrays}
     if not data:
         return ""
     limits = figures.parity_limits(*(np.concatenate([rows[k] for rows in data.values()]) for k in (0, 1)))
@@ -286,7 +205,7 @@ def _parity_row(run: RunFiles, index: int, target: str) -> str:
     )
     errors = {split: rows[1] - rows[0] for split, rows in data.items()}
     histogram = _figure(
-        figures.error_histogram(errors, unit, "absolute errors", figures.WIDE if few else size),
+        figures.error_histogram(errors, unit, figures.HALF if few else size),
         f"errors-{index}",
         f"distribution of errors of {target}",
     )
@@ -295,14 +214,14 @@ def _parity_row(run: RunFiles, index: int, target: str) -> str:
         return f'{heading}<div class="grid four">{panels}{histogram}</div>'
     return (
         f'{heading}<div class="grid three">{panels}</div>'
-        f'<div class="grid beside">{histogram}<div class="scroll">{_error_table(errors)}</div></div>'
+        f'<div class="grid two">{histogram}<div class="scroll">{_error_table(errors)}</div></div>'
     )
 
 
 def _error_table(errors: dict[str, np.ndarray]) -> str:
     quantiles = {"median": 0.5, "90 %": 0.9, "95 %": 0.95, "99 %": 0.99, "largest": 1.0}
     rows = [[name, *(significant(np.quantile(np.abs(e), q)) for e in errors.values())] for name, q in quantiles.items()]
-    rows.append(["mean, signed", *(significant(np.mean(e)) for e in errors.values())])
+    rows.append(["mean, with sign", *(significant(np.mean(e)) for e in errors.values())])
     return _table(["error", *(_swatch(split) + split for split in errors)], rows, numeric=len(errors))
 
 
@@ -328,16 +247,17 @@ def _time(run: RunFiles) -> str:
         return ""
     totals = {phase: float(seconds.sum()) for phase, seconds in figures.stack(run.records).items()}
     whole = sum(totals.values()) or 1.0
-    names = {"backward": "backward, without all-reduce", "all_reduce": "all-reduce, within backward"}
-    names = names if totals["all_reduce"] else {}
     rows = [
-        [f"{_swatch(phase)}{names.get(phase, phase)}", duration(seconds), f"{100 * seconds / whole:.1f} %"]
+        [_swatch(phase) + phase.replace("_", "-"), duration(seconds), f"{100 * seconds / whole:.1f} %"]
         for phase, seconds in totals.items()
         if seconds or phase != "all_reduce"
     ]
     chart = _figure(figures.timing(run.members), "timing", "seconds by phase and epoch")
     table = _table(["phase", "total", "share"], rows, numeric=2)
-    return f'<div class="grid beside">{chart}<div class="scroll">{table}</div></div>'
+    note = '<p class="note">All-reduce is part of the backward pass; backward here is the rest of it.</p>'
+    return (
+        f'<div class="grid beside">{chart}<div class="scroll">{table}{note if totals["all_reduce"] else ""}</div></div>'
+    )
 
 
 def _data(run: RunFiles) -> str:
@@ -345,7 +265,9 @@ def _data(run: RunFiles) -> str:
     if info is None:
         return ""
     sizes = [
-        [_swatch(s) + s, f"{info.graphs[s]:,}", f"{info.nodes[s]:,}", f"{info.edges[s]:,}"] for s in SPLITS if info.graphs[s]
+        [_swatch(s) + s, f"{info.graphs[s]:,}", f"{info.nodes[s]:,}", f"{info.edges[s]:,}"]
+        for s in SPLITS
+        if info.graphs[s]
     ]
     learnt = run.targets or [target.name for target in info.targets]
     targets = [
@@ -378,7 +300,8 @@ def _data(run: RunFiles) -> str:
 def _configuration(run: RunFiles) -> str:
     config = escape(run.config.model_dump_json(indent=2))
     environment = {
-        key: _sentence(value, joint=" " if key == "command" else ", ") or "none" for key, value in run.environment.items()
+        key: _sentence(value, joint=" " if key == "command" else ", ") or "none"
+        for key, value in run.environment.items()
     }
     return f"""<details><summary>Resolved configuration</summary><pre>{config}</pre></details>
 <details open><summary>Environment</summary>{_facts(environment)}</details>"""
@@ -392,7 +315,7 @@ def _anchor(title: str) -> str:
 
 
 def _figure(figure: Any, name: str, label: str) -> str:
-    return f"<figure>{figures.to_svg(figure, name, label)}</figure>"
+    return f"<figure>{to_svg(figure, name, label)}</figure>"
 
 
 def _swatch(color: str) -> str:
@@ -411,12 +334,13 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -
         marked = (f'<{tag} class="num">' if k >= first else f"<{tag}>" for k in range(len(cells)))
         return "<tr>" + "".join(f"{mark}{cell}</{tag}>" for mark, cell in zip(marked, cells, strict=True)) + "</tr>"
 
-    return f"<table><thead>{line('th', header)}</thead><tbody>{''.join(line('td', row) for row in rows)}</tbody></table>"
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><thead>{line('th', header)}</thead><tbody>{body}</tbody></table>"
 
 
 def _facts(facts: dict[str, str]) -> str:
     rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in facts.items())
-    return f"<table>{rows}</table>"
+    return f'<table class="facts">{rows}</table>'
 
 
 def _sentence(value: Any, joint: str = ", ") -> str:

@@ -246,8 +246,8 @@ def test_number_of_parameters(graphs):
     [
         ({"type": "GATV2"}, "conv: no layer 'GATV2'; did you mean 'GATv2'?"),
         ({"heads": 2}, "conv: needs a key 'type', one of PNA, GIN"),
-        ({"type": "GIN", "heads": 2}, "conv.GIN.heads: unknown key"),
-        ({"type": "GATv2", "head": 2}, "conv.GATv2.head: unknown key; did you mean 'heads'?"),
+        ({"type": "GIN", "heads": 2}, "conv.heads: unknown key"),
+        ({"type": "GATv2", "head": 2}, "conv.head: unknown key; did you mean 'heads'?"),
     ],
 )
 def test_errors_of_the_conv_section_name_key_and_remedy(conv, message):

@@ -100,5 +100,5 @@ def test_training_data_of_single_atoms_gives_finite_layers(graphs):
 
 
 def test_names_may_not_repeat():
-    with pytest.raises(ConfigError, match=r"conv.PNA.aggregators: names must differ"):
+    with pytest.raises(ConfigError, match=r"conv.aggregators: names must differ"):
         parse(ModelConfig, {"conv": {"type": "PNA", "aggregators": ["mean", "mean"]}}, "run.json")

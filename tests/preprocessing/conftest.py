@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +67,7 @@ def _assert_same(first: Path, second: Path) -> None:
             np.testing.assert_array_equal(x.offsets[level], y.offsets[level])
 
 
-def _run_command(
-    *arguments: object, launcher: tuple[str, ...] = (), **options
-) -> subprocess.CompletedProcess:
+def _run_command(*arguments: object, launcher: tuple[str, ...] = (), **options) -> subprocess.CompletedProcess:
     """`hydrasurr-preprocess` as a process of its own, under a launcher or not."""
     return subprocess.run(
         [*launcher, sys.executable, "-m", "preprocessing", *map(str, arguments)],
@@ -75,6 +77,13 @@ def _run_command(
         timeout=120,
         **options,
     )
+
+
+def mpiexec(ranks: int) -> tuple[str, ...]:
+    """The launcher that comes with this Python's MPI (the package mpich), or any other."""
+    program = shutil.which("mpiexec", path=sysconfig.get_path("scripts")) or shutil.which("mpiexec")
+    assert program, "the tests need an MPI: pip install mpich mpi4py"
+    return program, "-n", str(ranks)
 
 
 def command_environment() -> dict[str, str]:
@@ -101,12 +110,13 @@ def run_command() -> Callable[..., subprocess.CompletedProcess]:
     return _run_command
 
 
-@pytest.fixture(scope="session")
-def start_command() -> Callable[..., subprocess.Popen]:
-    """Start `hydrasurr-preprocess` in a process group of its own."""
+@pytest.fixture
+def start_command() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start `hydrasurr-preprocess` in a process group of its own, which ends with the test."""
+    started: list[subprocess.Popen] = []
 
     def start(*arguments: object) -> subprocess.Popen:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "preprocessing", *map(str, arguments)],
             env=command_environment(),
             stdout=subprocess.PIPE,
@@ -114,14 +124,18 @@ def start_command() -> Callable[..., subprocess.Popen]:
             text=True,
             start_new_session=True,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> Callable[..., tuple[int, str, str]]:
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str, str]]:
     """`hydrasurr-preprocess` in this process: its exit code and what it printed."""
     from preprocessing.cli import main
 

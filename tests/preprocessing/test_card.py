@@ -6,8 +6,10 @@ import json
 import pytest
 
 from hydrasurr.errors import ConfigError
+from hydrasurr.shipped import find, shipped
 from hydrasurr.stores import open_store
-from preprocessing.card import Card, existing_files, find_card, read_card, shipped_cards
+from hydrasurr.text_table import table_format
+from preprocessing.card import existing_files, read_card
 from preprocessing.pipeline import preprocess
 
 HARTREE = 27.211386245988
@@ -21,7 +23,7 @@ def _card(folder, **keys):
 
 
 def test_all_shipped_cards_are_valid():
-    cards = {name: read_card(path) for name, path in shipped_cards().items()}
+    cards = {name: read_card(path) for name, path in shipped("datasets").items()}
     assert cards.keys() == {
         "qm9_gap_5k", "qm9_gap", "qm9_multitask", "pubchemqc_gap", "esol", "pcqm4mv2", "aisd_homo_lumo"
     }  # fmt: skip
@@ -34,7 +36,7 @@ def test_all_shipped_cards_are_valid():
 
 
 def test_energies_of_qm9_are_in_ev():
-    card = read_card(find_card("qm9_multitask"))
+    card = read_card(find("datasets", "qm9_multitask"))
     scales = {target.name: (target.unit, target.scale) for target in card.targets}
     assert len(scales) == 12
     assert scales["gap"] == scales["u0"] == ("eV", HARTREE)
@@ -72,10 +74,10 @@ def test_wrong_values_are_refused(tmp_path, keys, message):
 
 def test_a_card_is_found_by_path_folder_or_name(tmp_path):
     path = _card(tmp_path)
-    assert find_card(path) == find_card(tmp_path) == path
-    assert find_card("esol").parent.name == "esol"
+    assert find("datasets", path) == find("datasets", tmp_path) == path
+    assert find("datasets", "esol").parent.name == "esol"
     with pytest.raises(ConfigError, match="did you mean 'qm9_gap'"):
-        find_card("qm9_gup")
+        find("datasets", "qm9_gup")
 
 
 def test_a_missing_file_says_how_to_obtain_it(tmp_path):
@@ -84,13 +86,11 @@ def test_a_missing_file_says_how_to_obtain_it(tmp_path):
         existing_files(card)
 
 
-def test_the_format_is_told_by_the_suffix_or_the_card(tmp_path):
-    card = Card(name="t", files=("t",))
+def test_the_format_is_told_by_the_suffix(tmp_path):
     names = {"a.csv": "csv", "a.b.TSV.gz": "tsv", "a.smi": "smi", "a.csv.gz": "csv"}
-    assert {name: card.format_of(tmp_path / name) for name in names} == names
-    with pytest.raises(ConfigError, match=r"a\.dat.*'format'"):
-        card.format_of(tmp_path / "a.dat")
-    assert card.model_copy(update={"format": "tsv"}).format_of(tmp_path / "a.dat") == "tsv"
+    assert {name: table_format(tmp_path / name) for name in names} == names
+    with pytest.raises(ConfigError, match=r"format of '.*a\.dat'"):
+        table_format(tmp_path / "a.dat")
 
 
 def test_checksums_of_files_are_compared(tmp_path):
@@ -123,7 +123,7 @@ def test_cards_of_large_sets_read_tables_of_their_form(tmp_path, qm9, write_tabl
             text.writelines(f"{i},{smiles},\n" for i, (smiles, _) in enumerate(qm9[300:320]))
     data = table.read_bytes()
     (tmp_path / file).write_bytes(gzip.compress(data) if file.endswith(".gz") else data)
-    card = read_card(find_card(name)).model_copy(update={"files": (str(tmp_path / file),)})
+    card = read_card(find("datasets", name)).model_copy(update={"files": (str(tmp_path / file),)})
     outcome = preprocess(card, tmp_path / "out.bp", workers=1, show=False)
     assert sum(outcome.info.graphs.values()) == 300
     assert outcome.info.targets[0].name == "gap"

@@ -110,9 +110,7 @@ def test_node_values_reach_hydrogens_only_if_listed():
     rows = [("CO", "1 2"), ("CO", "3;4; 5 6 7 8"), ("[H][H]", "1 -1"), ("C[2H]", "1 nan")]
     table = _process(rows, (CHARGES | {"scale": 0.5},)).tables["train"]
     nan = math.nan
-    expected = (
-        [0.5, 1, nan, nan, nan, nan] + [1.5, 2, 2.5, 3, 3.5, 4] + [0.5, -0.5] + [0.5, nan, nan, nan, nan]
-    )
+    expected = [0.5, 1, nan, nan, nan, nan, 1.5, 2, 2.5, 3, 3.5, 4, 0.5, -0.5, 0.5, nan, nan, nan, nan]
     np.testing.assert_array_equal(table.columns["node_y"], np.array(expected)[:, None])
 
 
@@ -147,9 +145,7 @@ def test_lists_that_do_not_fit_are_rejected(smiles, cell, reason):
 
 
 @settings(deadline=None)
-@given(
-    st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(math.nan)), min_size=1, max_size=60), st.integers(1, 7)
-)
+@given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(math.nan)), min_size=1, max_size=60), st.integers(1, 7))
 def test_merged_moments_equal_those_of_the_whole(values, pieces):
     values = np.array(values)
     merged = Moments.of(np.empty(0))

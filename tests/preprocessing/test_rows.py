@@ -74,9 +74,7 @@ def test_chunks_are_full_and_rows_are_counted_over_all_files(tmp_path):
 
 def test_a_missing_column_names_the_nearest_and_all(tmp_path):
     (tmp_path / "a.csv").write_text("idx,smile,homolumogap\n0,C,1\n")
-    with pytest.raises(
-        ConfigError, match=r"a\.csv' has no column 'smiles'; did you mean 'smile'\?.*homolumogap"
-    ):
+    with pytest.raises(ConfigError, match=r"a\.csv' has no column 'smiles'; did you mean 'smile'\?.*homolumogap"):
         _rows(_card(tmp_path / "a.csv"))
     (tmp_path / "a.csv").write_text("smiles,gap,gap\nC,1,2\n")
     with pytest.raises(ConfigError, match="2 columns called 'gap'"):

@@ -39,7 +39,7 @@ def test_a_minimal_file_gets_defaults(tmp_path: Path) -> None:
         ({"training": {"epochs": "many"}}, r"training\.epochs: .*integer"),
         ({"training": {"loss": "l1"}}, r"training\.loss: .*'mae'"),
         ({"data": {}}, r"data\.dataset: this key is required"),
-        ({"data": {"dataset": "d", "targets": [{"name": "gap", "wieght": 2}]}}, r"wieght: unknown key; did you mean 'weight'"),
+        ({"data": {"dataset": "d", "targets": [{"name": "g", "wieght": 2}]}}, r"wieght: .*did you mean 'weight'"),
         ({"name": "a/b"}, r"name: "),
     ],
 )
@@ -68,9 +68,8 @@ def test_missing_file(tmp_path: Path) -> None:
 
 def test_overrides(tmp_path: Path) -> None:
     path = _file(tmp_path, MINIMAL)
-    config = load_run_config(
-        path, ["training.epochs=3", "training.optimizer.type=LAMB", 'data.targets=["gap", {"name": "homo", "weight": 2}]']
-    )
+    targets = 'data.targets=["gap", {"name": "homo", "weight": 2}]'
+    config = load_run_config(path, ["training.epochs=3", "training.optimizer.type=LAMB", targets])
     assert config.training.epochs == 3
     assert config.training.optimizer.type == "LAMB"
     assert [(target.name, target.weight) for target in config.data.targets] == [("gap", 1.0), ("homo", 2.0)]

@@ -16,8 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from hydrasurr.training import checkpoint
-
-from .conftest import command, environment, start, write_config
+from tests.runs import command, environment, start, write_config
 
 
 def _finish(process: subprocess.Popen) -> str:
@@ -27,8 +26,8 @@ def _finish(process: subprocess.Popen) -> str:
     return errors
 
 
-def _wait_for(path: Path, process: subprocess.Popen) -> None:
-    while not path.exists():
+def _wait_for(path: Path, process: subprocess.Popen, newer_than: int = 0) -> None:
+    while not path.exists() or path.stat().st_mtime_ns <= newer_than:
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
 
@@ -64,8 +63,9 @@ def test_killed_and_resumed_equals_uninterrupted(uninterrupted: Path, tmp_path: 
     arguments = command("train", uninterrupted / "run.json", "--out", tmp_path / "run", "--resume")
     latest = tmp_path / "run" / "checkpoints" / "latest.pt"
     for _ in range(2):
+        before = latest.stat().st_mtime_ns if latest.exists() else 0
         process = start(arguments, tmp_path)
-        _wait_for(latest, process)
+        _wait_for(latest, process, newer_than=before)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.communicate()

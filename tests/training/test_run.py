@@ -18,8 +18,7 @@ from hydrasurr.training import checkpoint
 from hydrasurr.training.config import RunConfig
 from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.run import run
-
-from .conftest import run_config
+from tests.runs import run_config
 
 Train = Callable[..., RunFolder]
 
@@ -131,8 +130,8 @@ def test_block_mode_trains(train: Train) -> None:
 
 
 def test_early_stopping_stops(train: Train) -> None:
-    folder = train(training={"epochs": 50, "early_stopping": 2, "optimizer": {"lr": 1e-9}, "schedule": {"type": "constant"}})
-    assert len(_records(folder)) < 50
+    still = {"optimizer": {"lr": 1e-9}, "schedule": {"type": "constant"}}
+    assert len(_records(train(training={"epochs": 50, "early_stopping": 2, **still}))) < 50
 
 
 def test_an_ensemble_has_members_and_uncertainty(train: Train) -> None:

@@ -1,0 +1,103 @@
+"""Molecules that have broken molecule readers before."""
+
+from __future__ import annotations
+
+PCQM4MV2_ELEMENTS = (
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar Ca Ti V Ni Cu Zn Ga Ge As Se Br Kr I".split()
+)
+"""The 31 elements of PCQM4Mv2."""
+
+HARD = {
+    "methane": "C",
+    "hydrogen molecule, written out": "[H][H]",
+    "hydrogen molecule, implicit": "[HH]",
+    "hydrogen atom": "[H]",
+    "proton": "[H+]",
+    "hydride": "[H-]",
+    "deuterium atom": "[2H]",
+    "heavy water": "[2H]O[2H]",
+    "half-deuterated": "[2H]C([2H])([H])O",
+    "carbon-13": "[13CH3]C(=O)[O-]",
+    "water written with hydrogens": "[H]O[H]",
+    "zwitterion": "[NH3+]CC(=O)[O-]",
+    "highly charged": "[Fe+3].[O-]P([O-])([O-])=O",
+    "beyond the range of charges": "[U+7].[Mo-8]",
+    "carbanion and carbocation": "[CH3-].[CH3+]",
+    "methyl radical": "[CH3]",
+    "carbene": "[CH2]",
+    "bare carbon": "[C]",
+    "nitric oxide": "[N]=O",
+    "oxygen, as a biradical": "[O][O]",
+    "salt": "[Na+].[Cl-]",
+    "hydrated salt": "[Na+].[Cl-].O.O",
+    "L-alanine": "C[C@H](N)C(=O)O",
+    "D-alanine": "C[C@@H](N)C(=O)O",
+    "meso-tartaric acid": "O[C@@H](C(=O)O)[C@@H](O)C(=O)O",
+    "pseudoasymmetric centre": "C[C@H](O)[C@H](O)[C@@H](C)O",
+    "chiral sulfoxide": "C[S@](=O)CC",
+    "chiral phosphorus": "C[P@](=O)(CC)c1ccccc1",
+    "octahedral centre": "C[Co@OH12](F)(Cl)(Br)(I)S",
+    "square planar centre": "Cl[Pt@SP1](Cl)([NH3])[NH3]",
+    "ring stereo": "C[C@H]1CC[C@@H](O)CC1",
+    "allene": "CC=C=CC",
+    "E-butene": "C/C=C/C",
+    "Z-butene": "C/C=C\\C",
+    "butene of unknown stereo": "CC=CC",
+    "imine with a directed hydrogen": "[H]/N=C(/C)N",
+    "conjugated diene": "C/C=C/C=C\\C",
+    "dative bond": "[NH3]->[Fe+2]",
+    "two dative bonds": "Cl[Pt](Cl)(<-[NH3])<-[NH3]",
+    "zero-order bond": "C~O",
+    "quadruple bond": "[Mo]$[Mo]",
+    "triple bonds": "N#CC#N",
+    "benzene": "c1ccccc1",
+    "Kekule benzene": "C1=CC=CC=C1",
+    "pyrrole": "[nH]1cccc1",
+    "thiophene oxide": "O=s1cccc1",
+    "aromatic cation": "c1cc[o+]cc1",
+    "selenophene": "[se]1cccc1",
+    "charged aromatic": "C[n+]1ccccc1.[I-]",
+    "cubane": "C12C3C4C1C5C2C3C45",
+    "spiro": "C1CCC2(CC1)OCCO2",
+    "many ring closures": "C%10CCCCC%10",
+    "ferrocene": "[CH-]1C=CC=C1.[CH-]1C=CC=C1.[Fe+2]",
+    "sulfur hexafluoride": "FS(F)(F)(F)(F)F",
+    "hexafluorophosphate": "F[P-](F)(F)(F)(F)F",
+    "xenon fluoride": "F[Xe]F",
+    "borane": "[BH4-]",
+    "silane": "[SiH4]",
+    "many hydrogens": "[UH20]",
+    "more neighbours than the codes tell": "[U](F)(F)(F)(F)(F)(F)(F)(F)(F)(F)(F)(F)(F)F",
+    "wildcard": "*",
+    "wildcards in a chain": "*CC*",
+    "wildcard in a ring": "*1ccccc1",
+    "atom maps": "[CH3:1][OH:2]",
+    "blanks around": "  CCO\t",
+    "a name behind": "CCO ethanol",
+    "caffeine": "Cn1c(=O)c2c(ncn2C)n(C)c1=O",
+    "penicillin G": "CC1(C)S[C@@H]2[C@H](NC(=O)Cc3ccccc3)C(=O)N2[C@H]1C(=O)O",
+    "buckminsterfullerene": (
+        "c12c3c4c5c1c6c7c8c2c9c1c3c2c3c4c4c%10c5c5c6c6c7c7c%11c8c9c8c9c1c2c1c2c3c4c3c4c%10c5c5c6c6c7c7"
+        "c%11c8c8c9c1c1c2c3c2c4c5c6c3c7c8c1c23"
+    ),
+}
+"""What it is -> its SMILES; RDKit accepts all of them."""
+
+UNFIT = {
+    "": "empty SMILES",
+    "   ": "empty SMILES",
+    "Cx": "SMILES syntax error",
+    "C1CC": "SMILES syntax error",
+    "(C": "SMILES syntax error",
+    "C.": "SMILES syntax error",
+    "[Zz]": "SMILES syntax error",
+    "C\0C": "SMILES syntax error",
+    "CC>>CO": "SMILES syntax error",
+    "CN(C)(C)(C)": "Explicit valence for atom # 1 N, 4, is greater than permitted",
+    "FC(F)(F)(F)F": "Explicit valence for atom # 1 C, 5, is greater than permitted",
+    "c1cccc1": "Can't kekulize mol.  Unkekulized atoms: 0 1 2 3 4",
+    "ccc": "non-ring atom 0 marked aromatic",
+    "\ud800C": "SMILES is not UTF-8 text",
+    "[UH255]": "RDKit could not sanitize the molecule",
+}
+"""SMILES that are no molecules -> why; where the molecule is to blame, in RDKit's words."""

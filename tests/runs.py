@@ -1,0 +1,45 @@
+"""Training runs for tests: small configurations, in this process and in others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_config(dataset: Path, **sections: dict[str, Any]) -> dict[str, Any]:
+    """A run of a small network; sections are merged over its defaults."""
+    raw = {
+        "name": "tiny",
+        "data": {"dataset": str(dataset)},
+        "model": {"hidden": 12, "layers": 2},
+        "training": {"epochs": 2, "batch_size": 32, "threads": 1},
+    }
+    for name, values in sections.items():
+        raw[name] = {**raw[name], **values} if isinstance(values, dict) else values
+    return raw
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "hydrasurr", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    """Of a user's shell: one thread, the source tree importable, no launcher."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def start(arguments: list[str], cwd: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        arguments, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def write_config(path: Path, dataset: Path, **sections: Any) -> Path:
+    path.write_text(json.dumps(run_config(dataset, **sections)))
+    return path
