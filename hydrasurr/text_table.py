@@ -13,6 +13,7 @@ from hydrasurr.errors import ConfigError, did_you_mean
 
 Format = Literal["csv", "tsv", "smi"]
 _SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".smi": "smi", ".smiles": "smi"}
+TABLE_SUFFIXES = tuple(_SUFFIXES)
 
 NOT_UTF8 = "\ufffd"
 """Stands for bytes that are not UTF-8."""

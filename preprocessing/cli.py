@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError
 
 
 class _RunByDefault(TyperGroup):
@@ -49,9 +49,12 @@ def run(
 ) -> None:
     """Featurize the table of a card, with all cores or with the ranks of mpirun."""
     from hydrasurr.shipped import find
+    from hydrasurr.text_table import TABLE_SUFFIXES
     from preprocessing.card import read_card
     from preprocessing.pipeline import preprocess
 
+    if Path(card).name.lower().removesuffix(".gz").endswith(TABLE_SUFFIXES):
+        raise ConfigError(f"'{card}' is a table; draft a card for it first: hydrasurr-preprocess card {card} --help")
     loaded = read_card(find("datasets", card))
     if file:
         loaded = loaded.model_copy(update={"files": tuple(map(str, file))})
@@ -134,9 +137,9 @@ def _fail(message: object) -> NoReturn:
     from rich.console import Console
     from rich.text import Text
 
-    from preprocessing.mpi import launched_rank
+    from hydrasurr.launcher import MPI, discover
 
-    if launched_rank() == 0:  # an error that all ranks know; one says it
+    if discover(launchers=MPI).is_root:  # an error that all ranks know; one says it
         Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
     sys.exit(1)
 

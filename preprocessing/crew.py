@@ -9,10 +9,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hydrasurr.launcher import MPI, discover
 from preprocessing.rows import Chunk
 
 if TYPE_CHECKING:
-    from mpi4py import MPI
+    from mpi4py.MPI import Comm
 
 Result = TypeVar("Result")
 Work = Callable[[Chunk], Result]
@@ -30,7 +31,7 @@ class Crew:
 
     rank: int = 0
     stride: int = 1
-    writers: MPI.Comm | None = None
+    writers: Comm | None = None
 
     def __enter__(self) -> Crew:
         return self
@@ -60,10 +61,10 @@ def make_crew(workers: int | None = None, collective: bool = False) -> Crew:
 
     `collective` lets MPI ranks write together if ADIOS2 can.
     """
-    from preprocessing.mpi import MPICrew, launched_ranks
+    from preprocessing.mpi import MPICrew
     from preprocessing.pool import PoolCrew
 
-    if launched_ranks() > 1:
+    if discover(launchers=MPI).world_size > 1:
         return MPICrew(collective)
     return PoolCrew(workers or _available_cores())
 

@@ -44,5 +44,7 @@ class Moments(NamedTuple):
 
     def statistics(self) -> TargetStatistics:
         """As the header has them; the standard deviation is the population's."""
+        if not self.count:
+            return TargetStatistics(count=0, mean=0, std=0, min=0, max=0)
         std = math.sqrt(self.squares / self.count)
         return TargetStatistics(count=self.count, mean=self.mean, std=std, min=self.min, max=self.max)

@@ -6,36 +6,19 @@ with MPI, each rank writes a contiguous share itself.
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
+from hydrasurr import launcher
 from hydrasurr.errors import HydrasurrError, missing_extra
 from hydrasurr.stores.bp import adios2_has_mpi
 from preprocessing.crew import Crew, Work
 from preprocessing.rows import Chunk
 
 Result = TypeVar("Result")
-_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
-
-
-def launched_ranks() -> int:
-    """How many processes an MPI launcher says it started; 1 without a launcher."""
-    return _largest(_SIZE_VARIABLES, default=1)
-
-
-def launched_rank() -> int:
-    """Which of them this is; 0 without a launcher."""
-    return _largest(_RANK_VARIABLES, default=0) if launched_ranks() > 1 else 0
-
-
-def _largest(variables: tuple[str, ...], default: int) -> int:
-    values = [os.environ.get(name, "") for name in variables]
-    return max((int(value) for value in values if value.isdigit()), default=default)
 
 
 class MPICrew(Crew):
@@ -51,9 +34,10 @@ class MPICrew(Crew):
             raise missing_extra("mpi4py", "mpi") from error
         self._comm = MPI.COMM_WORLD
         self.rank, self._size = self._comm.rank, self._comm.size
-        if self._size != launched_ranks():
+        started = launcher.discover(launchers=launcher.MPI).world_size
+        if self._size != started:
             raise HydrasurrError(
-                f"the launcher started {launched_ranks()} processes, but mpi4py sees {self._size}: "
+                f"the launcher started {started} processes, but mpi4py sees {self._size}: "
                 "launch with the mpirun (or srun --mpi) of the MPI that mpi4py uses"
             )
         self._all_know = False

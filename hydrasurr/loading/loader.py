@@ -29,6 +29,7 @@ class BatchLoader:
         "store": exact global shuffle, each batch gathered from the store as it is (pickle, CSV)
     buffer_graphs : in "blocks" mode, graphs shuffled together
     prefetch_depth : batches prepared in advance by a thread
+    pin_memory : put batches into page-locked memory, from which they are copied to a GPU while it computes
     """
 
     def __init__(
@@ -42,12 +43,13 @@ class BatchLoader:
         mode: str = "memory",
         buffer_graphs: int = 65_536,
         prefetch_depth: int = 2,
+        pin_memory: bool = False,
     ):
         if mode not in MODES:
             raise ValueError(f"mode '{mode}' is not one of {MODES}")
         self.split, self.columns, self.batch_size = split, list(columns), batch_size
         self.share, self.seed, self.mode = share or Share(), seed, mode
-        self.buffer_graphs, self.prefetch_depth = buffer_graphs, prefetch_depth
+        self.buffer_graphs, self.prefetch_depth, self.pin_memory = buffer_graphs, prefetch_depth, pin_memory
         self._table = read_once_a_node(split, self.columns) if mode == "memory" else None
 
     def __len__(self) -> int:
@@ -57,7 +59,10 @@ class BatchLoader:
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[GraphBatch]:
         """The batches of an epoch from `first_step` on; the same batches whether or not the epoch was
         interrupted before."""
-        return prefetch((GraphBatch.from_table(t) for t in self.tables(epoch, first_step)), self.prefetch_depth)
+        batches = (GraphBatch.from_table(table) for table in self.tables(epoch, first_step))
+        if self.pin_memory:
+            batches = (batch.pin_memory() for batch in batches)
+        return prefetch(batches, self.prefetch_depth)
 
     def tables(self, epoch: int, first_step: int = 0) -> Iterator[GraphTable]:
         """The same batches as GraphTables."""

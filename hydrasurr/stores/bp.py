@@ -81,11 +81,9 @@ class BPWriter:
         if comm is None or comm.rank == 0:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self._partial, ignore_errors=True)
-        if comm is None:
-            self._stream = adios2.Stream(str(self._partial), "w")
-        else:
+        if comm is not None:
             comm.Barrier()
-            self._stream = adios2.Stream(str(self._partial), "w", comm=comm)
+        self._stream = adios2.Stream(str(self._partial), "w", comm)
         self._joined = adios2.JoinedDim
         self._sync = adios2.bindings.Mode.Sync
         self._stream.begin_step()
@@ -222,7 +220,8 @@ class BPStore:
         return self._splits[check_split(split)]
 
     def close(self) -> None:
-        self._file.close()
+        with self._lock:
+            self._file = None  # closes it; a call of its `close` would leave a file of timings in /tmp
 
     def has(self, name: str) -> bool:
         """Whether there is a global array of that name."""
@@ -246,6 +245,8 @@ class BPStore:
         if stop == start:  # ADIOS2 cannot read nothing
             return np.empty(count, self.dtype(name))
         with self._lock:
+            if self._file is None:
+                raise StoreError(f"'{self.path}' cannot be read any more: it was closed")
             try:
                 return self._file.read(name, start=offset, count=count)
             except Exception as error:

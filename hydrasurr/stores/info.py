@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test")
 
 
 class TargetStatistics(BaseModel):
-    """Of one target over the training split, missing values left out; in the target's unit."""
+    """Of one target over the training split, missing values left out; in the target's unit. All 0 without any."""
 
     model_config = ConfigDict(frozen=True)
 

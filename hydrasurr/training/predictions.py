@@ -8,9 +8,9 @@ import numpy as np
 import torch.distributed as dist
 from torch import Tensor
 
+from hydrasurr.launcher import Ranks
 from hydrasurr.loading import GraphBatch
 from hydrasurr.models.network import Physical
-from hydrasurr.training.ranks import Ranks
 from hydrasurr.training.task import Task
 
 KEPT = 20_000

@@ -1,4 +1,4 @@
-"""Who this process is: rank discovery under torchrun, mpirun and srun, and the process group."""
+"""The process group of a training: device, rendezvous, backend."""
 
 from __future__ import annotations
 
@@ -6,58 +6,19 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
 from hydrasurr.errors import HydrasurrError, missing_extra
-from hydrasurr.loading.plan import Share
-
-_LAUNCHERS = {  # launcher: variables of rank, world size and rank within the node; the first that fits counts
-    "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-    "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    "MPICH": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
-    # The step's size, not the job's: a batch script outside srun sees SLURM_NTASKS too but is one process.
-    "Slurm": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
-}
+from hydrasurr.launcher import Ranks
+from hydrasurr.loading import Share
 
 
-@dataclass(frozen=True)
-class Ranks:
-    """This process among all processes of the run."""
-
-    rank: int = 0
-    world_size: int = 1
-    local_rank: int = 0
-    launcher: str = "single process"
-
-    @property
-    def is_root(self) -> bool:
-        return self.rank == 0
-
-    @property
-    def share(self) -> Share:
-        return Share(self.rank, self.world_size)
-
-
-def discover(environment: Mapping[str, str] | None = None) -> Ranks:
-    """Read this process's place from what the launcher set in the environment.
-
-    Raises HydrasurrError if a launcher set only part of it or something that is no number.
-    """
-    environment = os.environ if environment is None else environment
-    for launcher, (rank, size, local) in _LAUNCHERS.items():
-        if rank in environment and size in environment:
-            try:
-                ranks = Ranks(
-                    int(environment[rank]), int(environment[size]), int(environment.get(local, 0)), launcher
-                )
-            except ValueError as error:
-                raise HydrasurrError(f"{launcher} set {rank}, {size} or {local} to something odd: {error}") from error
-            return ranks if ranks.world_size > 1 else Ranks(launcher=launcher)
-    return Ranks()
+def share_of(ranks: Ranks) -> Share:
+    """This process's part of the data."""
+    return Share(ranks.rank, ranks.world_size)
 
 
 def choose_device(name: str, ranks: Ranks) -> torch.device:

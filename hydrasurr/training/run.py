@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.launcher import Ranks, discover
 from hydrasurr.loading import BatchLoader
 from hydrasurr.loading.shared import node_name
 from hydrasurr.models.ensemble import Ensemble
@@ -22,8 +23,7 @@ from hydrasurr.training.evaluation import evaluate
 from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.metrics import Metrics
 from hydrasurr.training.predictions import Collector
-from hydrasurr.training.ranks import Ranks, choose_device, discover, process_group
-from hydrasurr.training.report import write_report
+from hydrasurr.training.ranks import choose_device, process_group, share_of
 from hydrasurr.training.stop import StopRequest
 from hydrasurr.training.task import Task
 from hydrasurr.training.tensorboard import Board
@@ -61,6 +61,8 @@ def run(
         results = _finish(config, folder, store, task, ranks, device)
         if not ranks.is_root:
             return {}
+        from hydrasurr.training.report import write_report  # late: only rank 0 needs matplotlib
+
         write_report(folder)
         return results
 
@@ -92,18 +94,21 @@ def _set_threads(threads: int | None, ranks: Ranks) -> None:
     torch.set_num_threads(threads)
 
 
-def make_loader(config: RunConfig, store: GraphStore, task: Task, ranks: Ranks, seed: int) -> BatchLoader:
+def make_loader(
+    config: RunConfig, store: GraphStore, task: Task, ranks: Ranks, device: torch.device, seed: int
+) -> BatchLoader:
     """The training batches of a run."""
     data = config.data
     return BatchLoader(
         store["train"],
         task.columns,
         config.training.batch_size,
-        ranks.share,
+        share_of(ranks),
         seed=seed,
         mode=loading_mode(data, store, task.columns),
         buffer_graphs=data.buffer_graphs,
         prefetch_depth=data.prefetch,
+        pin_memory=device.type == "cuda",
     )
 
 
@@ -157,7 +162,7 @@ def _train_member(
         network,
         task,
         store,
-        make_loader(config, store, task, ranks, seed),
+        make_loader(config, store, task, ranks, device, seed),
         config.training,
         ranks,
         device,
@@ -192,7 +197,7 @@ def _finish(
         if not len(store[split]):
             continue
         collector = Collector(task, len(store[split]))
-        sums = evaluate(ensemble, task, store[split], ranks.share, config.training.batch_size, collector)
+        sums = evaluate(ensemble, task, store[split], share_of(ranks), config.training.batch_size, collector)
         results[split] = sums.metrics()
         collector.save(folder.predictions(split), ranks)
     if ranks.is_root:

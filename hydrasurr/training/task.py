@@ -64,8 +64,8 @@ class Task:
         return cls(
             targets=tuple(targets),
             weights=tuple(weights),
-            mean=np.nan_to_num([statistics[target.name].mean for target in targets]),
-            std=np.nan_to_num([statistics[target.name].std for target in targets]),
+            mean=np.array([statistics[target.name].mean for target in targets]),
+            std=np.array([statistics[target.name].std for target in targets]),
             graph_columns=tuple(info.graph_targets.index(t) for t in targets if t.level == "graph"),
             node_columns=tuple(info.node_targets.index(t) for t in targets if t.level == "node"),
             labels_missing=any(statistics[t.name].count < size[t.level] for t in targets),

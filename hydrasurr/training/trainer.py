@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.launcher import Ranks
 from hydrasurr.loading import BatchLoader, GraphBatch
 from hydrasurr.models.network import GraphNetwork
 from hydrasurr.stores.base import GraphStore
@@ -26,7 +27,7 @@ from hydrasurr.training.evaluation import evaluate
 from hydrasurr.training.losses import Loss
 from hydrasurr.training.metrics import MetricSums
 from hydrasurr.training.optimizers import Schedule, build_optimizer
-from hydrasurr.training.ranks import Ranks
+from hydrasurr.training.ranks import share_of
 from hydrasurr.training.stop import StopRequest
 from hydrasurr.training.task import Task
 from hydrasurr.training.timing import PhaseTimer
@@ -153,7 +154,8 @@ class Trainer:
                 if stop:
                     return False
         self._end_epoch()
-        return not (self.stop.requested and not progress.finished)
+        stop, _ = self._agree(False, always=True)
+        return progress.finished or not stop
 
     def _train_on(self, batch: GraphBatch) -> bool:
         """Forward and backward of a batch, and at the end of an accumulation a step of the optimizer: True."""
@@ -227,7 +229,7 @@ class Trainer:
         start = time.perf_counter()
         # Without a validation split the training metrics decide.
         if len(self.store["val"]):
-            sums = evaluate(self.candidate, self.task, self.store["val"], self.ranks.share, self.config.batch_size)
+            sums = evaluate(self.candidate, self.task, self.store["val"], share_of(self.ranks), self.config.batch_size)
             record.val = sums.metrics()
         record.val_loss = self._score(record.val or record.train)
         record.seconds["evaluate"] = time.perf_counter() - start
@@ -270,13 +272,14 @@ class Trainer:
     def _no_sync(self) -> contextlib.AbstractContextManager:
         return self._parallel.no_sync() if self.ranks.world_size > 1 else contextlib.nullcontext()
 
-    def _agree(self, save: bool) -> tuple[bool, bool]:
+    def _agree(self, save: bool, always: bool = False) -> tuple[bool, bool]:
         """Whether all ranks are to stop, and to save, now; also where a loss that is no number is noticed.
 
-        Several ranks agree only every few steps, and CUDA is looked at only then, because both wait.
+        Unless `always`, several ranks agree only every few steps, and CUDA is looked at only then: both wait.
         """
         alone = self.ranks.world_size == 1
-        if (not alone or self.device.type == "cuda") and self.progress.updates % CONSENSUS_STEPS:
+        seldom = not always and (not alone or self.device.type == "cuda")
+        if seldom and self.progress.updates % CONSENSUS_STEPS:
             return False, False
         self._check_finite()
         if alone:

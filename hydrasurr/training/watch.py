@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from hydrasurr.launcher import Ranks
 from hydrasurr.loading import GraphBatch
 from hydrasurr.training.config import RunConfig
-from hydrasurr.training.ranks import Ranks
 from hydrasurr.training.task import Task
 from hydrasurr.training.trainer import EpochRecord
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.training.ranks import Ranks, choose_device, discover, first_slurm_node
+from hydrasurr.launcher import MPI, Ranks, discover
+from hydrasurr.training.ranks import choose_device, first_slurm_node
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,12 @@ from hydrasurr.training.ranks import Ranks, choose_device, discover, first_slurm
 )
 def test_discovery(environment: dict[str, str], expected: Ranks) -> None:
     assert discover(environment) == expected
+
+
+def test_only_mpi_counts_where_only_mpi_is_asked_for() -> None:
+    environment = {"RANK": "1", "WORLD_SIZE": "4", "PMI_RANK": "2", "PMI_SIZE": "3"}
+    assert discover(environment).launcher == "torchrun"
+    assert discover(environment, MPI) == Ranks(2, 3, 0, "MPICH")
 
 
 def test_a_launcher_that_sets_nonsense_is_named() -> None:

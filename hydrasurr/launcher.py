@@ -1,0 +1,50 @@
+"""Which process of a parallel job this is, as the launcher says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hydrasurr.errors import HydrasurrError
+
+TORCHRUN = {"torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+MPI = {
+    "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    "MPICH": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
+    # The step's size, not the job's: a batch script outside srun sees SLURM_NTASKS too but is one process.
+    "Slurm": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+}
+"""Launcher -> its variables of rank, world size and rank within the node."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among all processes of a job."""
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+    launcher: str = "single process"
+
+    @property
+    def is_root(self) -> bool:
+        return self.rank == 0
+
+
+def discover(
+    environment: Mapping[str, str] | None = None, launchers: Mapping[str, tuple[str, str, str]] | None = None
+) -> Ranks:
+    """This process's place, from what the first of `launchers` (torchrun, then MPI) that ran has set.
+
+    Raises HydrasurrError if a variable is no number.
+    """
+    environment = os.environ if environment is None else environment
+    for launcher, (rank, size, local) in (launchers or TORCHRUN | MPI).items():
+        if rank in environment and size in environment:
+            try:
+                numbers = int(environment[rank]), int(environment[size]), int(environment.get(local, 0))
+            except ValueError as error:
+                raise HydrasurrError(f"{launcher} set {rank}, {size} or {local} to something odd: {error}") from error
+            return Ranks(*numbers, launcher) if numbers[1] > 1 else Ranks(launcher=launcher)
+    return Ranks()
