@@ -21,7 +21,7 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 # Shared machines stall: slowness is no failure. The same examples every time, so that a run can be repeated;
 # `--hypothesis-profile=explore` looks for new ones.
 settings.register_profile(
-    "same", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+    "same", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("explore", settings.get_profile("same"), derandomize=False, max_examples=1000)
 settings.load_profile("same")
