@@ -56,15 +56,15 @@ class SplitRule(Strict):
     `column`: as a column of the table says."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     fractions: tuple[float, float, float] = (0.94, 0.02, 0.04)
-    """Of train, val and test."""
+    """Of train, val and test; 0, 0, 1 makes a data set to evaluate on."""
     column: str = ""
     """For the rule `column`: its header. The values are train, val (or valid, validation) and test."""
 
     @field_validator("fractions")
     @classmethod
     def _fractions_sum_to_one(cls, fractions: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(fractions) < 0 or fractions[0] == 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
-            raise ValueError("the fractions of train, val and test must sum to 1, and train needs a part")
+        if min(fractions) < 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
+            raise ValueError("the fractions of train, val and test must sum to 1, and none may be negative")
         return fractions
 
     @model_validator(mode="after")

@@ -17,13 +17,16 @@ from preprocessing.scan import TableScan
 def make_info(card: Card, scan: TableScan, limit: int | None, summaries: list[ChunkSummary]) -> DatasetInfo:
     """Merge the summaries in the order of the chunks, so that every crew gets the same digits.
 
-    Raises HydrasurrError if there is nothing to train on: no graph, or no value of a target.
+    Raises HydrasurrError if there is no graph, or nothing to train on although the split was to leave some.
     """
     sizes = sum(summary.sizes for summary in summaries)
     graphs, nodes, edges = (dict(zip(SPLITS, column, strict=True)) for column in sizes.T.tolist())
     rejected = sum(summary.rejected for summary in summaries)
-    if not graphs["train"]:
-        accepted = sum(graphs.values())
+    accepted = sum(graphs.values())
+    if not accepted:
+        raise HydrasurrError(f"no molecules: all {scan.rows:,} rows were rejected")
+    to_train_on = card.split.rule != "column" and card.split.fractions[0] > 0
+    if to_train_on and not graphs["train"]:
         raise HydrasurrError(
             f"no molecules for training: of {scan.rows:,} rows {rejected:,} were rejected, "
             f"and the split gave the {accepted:,} others to val and test"
@@ -31,7 +34,7 @@ def make_info(card: Card, scan: TableScan, limit: int | None, summaries: list[Ch
     columns = zip(*(summary.moments for summary in summaries), strict=True)
     moments = [reduce(Moments.merge, parts) for parts in columns]
     for target, moment in zip(card.targets, moments, strict=True):
-        if not moment.count:
+        if graphs["train"] and not moment.count:
             raise HydrasurrError(f"target '{target.name}' (column '{target.column}') has no value to train on")
     return DatasetInfo(
         name=card.name,

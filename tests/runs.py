@@ -18,7 +18,7 @@ def run_config(dataset: Path, **sections: dict[str, Any]) -> dict[str, Any]:
         "name": "tiny",
         "data": {"dataset": str(dataset)},
         "model": {"hidden": 12, "layers": 2},
-        "training": {"epochs": 2, "batch_size": 32, "threads": 1},
+        "training": {"epochs": 2, "batch_size": 32},
     }
     for name, values in sections.items():
         raw[name] = {**raw[name], **values} if isinstance(values, dict) else values

@@ -99,8 +99,9 @@ class TrainingConfig(Strict):
     precision: Literal["fp32", "bf16", "fp64"] = "fp32"
     """bf16: forward and backward under autocast, weights in fp32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int | None = Field(None, gt=0)
-    """CPU threads of torch a rank; null: the cores of the node divided among its ranks."""
+    threads: int = Field(1, gt=0)
+    """CPU threads of torch a rank. Graphs are small: ranks (torchrun) use cores far better than threads do, and with
+    one thread the last digits do not depend on the machine."""
     evaluate_every: int = Field(1, gt=0)
     """Epochs between evaluations on the validation split."""
     early_stopping: int | None = Field(None, gt=0)

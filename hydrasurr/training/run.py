@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch.distributed as dist
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.launcher import Ranks, discover
 from hydrasurr.loading import BatchLoader
-from hydrasurr.loading.shared import node_name
 from hydrasurr.models.ensemble import Ensemble
 from hydrasurr.models.network import GraphNetwork
 from hydrasurr.models.package import load_package, save_package
@@ -48,7 +46,7 @@ def run(
     device = choose_device(config.training.device, ranks)
     with process_group(ranks, device), StopRequest(time_limit).on_signals() as stop:
         _prepare_together(ranks, folder, config, resume=resume, force=force)
-        _set_threads(config.training.threads, ranks)
+        torch.set_num_threads(config.training.threads)
         store = open_store(config.data.dataset)
         task = Task.choose(store.info, config.data)
         if ranks.is_root:
@@ -81,17 +79,6 @@ def _prepare_together(ranks: Ranks, folder: RunFolder, config: RunConfig, *, res
         error = errors[0]
     if error is not None:
         raise error
-
-
-def _set_threads(threads: int | None, ranks: Ranks) -> None:
-    if threads is None:
-        neighbours = 1
-        if ranks.world_size > 1:
-            names: list[str] = [""] * ranks.world_size
-            dist.all_gather_object(names, node_name())
-            neighbours = names.count(node_name())
-        threads = max(1, len(os.sched_getaffinity(0)) // neighbours)
-    torch.set_num_threads(threads)
 
 
 def make_loader(

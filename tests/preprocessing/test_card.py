@@ -60,7 +60,7 @@ def test_unknown_keys_suggest_the_nearest(tmp_path):
         ({"targets": [{"name": "a", "scale": 0}]}, "scale of 0"),
         ({"targets": [{"name": "a", "level": "edge"}]}, "level"),
         ({"split": {"fractions": [0.5, 0.1, 0.1]}}, "must sum to 1"),
-        ({"split": {"fractions": [0, 0.5, 0.5]}}, "train needs a part"),
+        ({"split": {"fractions": [-0.5, 0.5, 1]}}, "none may be negative"),
         ({"split": {"rule": "column"}}, "needs the key 'column'"),
         ({"split": {"rule": "random", "column": "set"}}, "the others"),
     ],

@@ -47,6 +47,7 @@ def test_files_may_be_named(command, folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["molecules.csv.gz"], 1, "error: 'molecules.csv.gz' is a table; draft a card for it first"),
         (["no_such_card"], 1, "error: no file 'no_such_card'"),
         (["inspct", "x.bp"], 2, "unexpected extra argument"),
         (["qm9_gap"], 1, "How to obtain it: QM9 as a CSV"),

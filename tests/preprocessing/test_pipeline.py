@@ -287,11 +287,11 @@ def test_a_stale_list_of_rejects_goes(small, write_card):
 @pytest.mark.parametrize(
     ("table", "keys", "message"),
     [
-        ("smiles,gap\nC(,1\nx,2\n", {}, r"of 2 rows 2 were rejected.*first reject is row 1, 'C\('"),
+        ("smiles,gap\nC(,1\nx,2\n", {}, r"all 2 rows were rejected.*first reject is row 1, 'C\('"),
         ("smiles,gap\n", {}, "no rows in"),
         (
-            "smiles,gap,s\nC,1,test\n",
-            {"split": {"rule": "column", "column": "s"}},
+            "smiles,gap\nC,1\n",
+            {"split": {"fractions": [0.01, 0, 0.99]}},
             "no molecules for training",
         ),
         (
@@ -312,3 +312,13 @@ def test_chunks_depend_on_the_table_alone(folder, write_card):
     sizes = [TableScan(rows, {}, None).chunk_size for rows in (1, 5000, 100_000, 10**8)]
     assert sizes == [256, 256, 391, 4096]
     assert [TableScan(rows, {}, None).chunks for rows in (1, 256, 257)] == [1, 1, 2]
+
+
+def test_a_data_set_to_evaluate_on_needs_no_training_split(tmp_path, qm9, write_table, write_card):
+    write_table(tmp_path / "t.csv", ["smiles", "gap"], qm9[:50])
+    card = write_card(tmp_path, split={"fractions": [0, 0, 1]})
+    outcome = preprocess(card, tmp_path / "t.bp", workers=1, show=False)
+    assert outcome.info.graphs == {"train": 0, "val": 0, "test": 50}
+    store = open_store(outcome.path)
+    assert len(store["test"].read(0, 50)) == 50
+    assert store.info.statistics[0].count == 0

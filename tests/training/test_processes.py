@@ -41,7 +41,6 @@ def _assert_same_weights(one: Path, other: Path) -> None:
 TRAINING = {
     "epochs": 3,
     "batch_size": 16,
-    "threads": 1,
     "ema_decay": 0.9,
     "checkpoint_minutes": 1e-9,  # after every step
     "optimizer": {"lr": 0.005},
@@ -117,7 +116,7 @@ def _launch(launcher: str, ranks: int, arguments: list[str], cwd: Path) -> None:
 def one_rank(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on one rank, of a network without batch statistics, with batches of 32, in float64."""
     folder = tmp_path_factory.mktemp("one_rank")
-    training = {"epochs": 2, "batch_size": 32, "threads": 1, "precision": "fp64"}
+    training = {"epochs": 2, "batch_size": 32, "precision": "fp64"}
     config = write_config(folder / "run.json", dataset, training=training, model={"norm": "layer"})
     _finish(start(command("train", config, "--out", folder / "run"), folder))
     return folder
