@@ -123,9 +123,7 @@ def _unfit(text: str, mol: Chem.Mol | None, explicit: bool, max_atoms: int) -> s
         return _parse_problem(text)
     if mol.GetNumAtoms() == 0:
         return "no atoms"
-    size = mol.GetNumAtoms()
-    if explicit:
-        size = Chem.Mol.GetNumAtoms(mol, onlyExplicit=False)
+    size = mol.GetNumAtoms(onlyExplicit=not explicit)
     if size > max_atoms:
         return f"{size} atoms, over the limit of {max_atoms} (max_atoms)"
     return ""

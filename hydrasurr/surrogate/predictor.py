@@ -146,13 +146,13 @@ def load(path: str | Path | Sequence[str | Path], device: str | torch.device = "
     Raises HydrasurrError if there is none, or if several differ in features or targets.
     """
     device = _find_device(device)
-    paths = [path] if isinstance(path, str | Path) else list(path)
-    packages = [load_package(model_file(p)) for p in paths]
+    files = [file for p in ([path] if isinstance(path, str | Path) else path) for file in model_files(p)]
+    packages = [load_package(file) for file in files]
     networks = [network for package in packages for network in package.networks]
-    for network, where in zip(networks[1:], paths[1:], strict=False):
-        networks[0].schema.require(network.schema, f"'{where}'")
-        if network.targets != networks[0].targets:
-            raise HydrasurrError(f"'{where}' predicts other targets than '{paths[0]}'; they are no ensemble")
+    for file, package in zip(files, packages, strict=True):
+        networks[0].schema.require(package.networks[0].schema, f"'{file}'")
+        if package.networks[0].targets != networks[0].targets:
+            raise HydrasurrError(f"'{file}' predicts other targets than '{files[0]}'; they are no ensemble")
     return Surrogate(Ensemble(networks), packages[0].notes, device)
 
 
@@ -166,12 +166,14 @@ def _find_device(device: str | torch.device) -> torch.device:
         raise HydrasurrError(f"cannot use the device '{device}': {error}") from error
 
 
-def model_file(path: str | Path) -> Path:
-    """The model file of a run folder (of an unfinished run the best so far), or the path itself if it is a file."""
+def model_files(path: str | Path) -> list[Path]:
+    """The model file of a run folder (of an unfinished run the best of each member so far), or the file `path`."""
     path = Path(path)
     if not path.is_dir():
-        return path
-    for name in ("surrogate.safetensors", "checkpoints/best.safetensors"):
-        if (path / name).is_file():
-            return path / name
-    raise HydrasurrError(f"no trained model in '{path}': it has no surrogate.safetensors; train it to its end first")
+        return [path]
+    finished = path / "surrogate.safetensors"
+    best = "checkpoints/best.safetensors"
+    files = [finished] if finished.is_file() else sorted([*path.glob(best), *path.glob(f"members/*/{best}")])
+    if not files:
+        raise HydrasurrError(f"no trained model in '{path}': no epoch of a training has ended there yet")
+    return files

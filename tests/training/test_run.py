@@ -143,6 +143,8 @@ def test_an_ensemble_has_members_and_uncertainty(train: Train) -> None:
     alone = [load(member.best).predict(["CCO", "c1ccccc1"])["gap"] for member in folder.members()]
     np.testing.assert_allclose(both["gap"], np.mean(alone, axis=0), rtol=1e-9)
     np.testing.assert_allclose(both.std[:, 0], np.std(alone, axis=0), rtol=1e-6)
+    folder.surrogate.unlink()  # as in a run under way
+    np.testing.assert_array_equal(load(folder.path).predict(["CCO", "c1ccccc1"])["gap"], both["gap"])
 
 
 def test_gaussian_heads_give_uncertainty(train: Train) -> None:
