@@ -16,6 +16,7 @@ import torch
 
 from hydrasurr import __version__
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.stores import DatasetInfo
 from hydrasurr.training.config import RunConfig
 
 HARMLESS = (
@@ -61,7 +62,7 @@ class RunFolder:
         folders = sorted((self.path / "members").glob("[0-9]*"), key=lambda path: int(path.name))
         return [MemberFolder(path) for path in folders or [self.path]]
 
-    def prepare(self, config: RunConfig, *, resume: bool, force: bool) -> None:
+    def prepare(self, config: RunConfig, info: DatasetInfo, *, resume: bool, force: bool) -> None:
         """Make the folder ready for a run, or for going on with one.
 
         Raises HydrasurrError if there is a run already and neither `resume` nor `force` is given, and ConfigError
@@ -81,6 +82,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self.config.write_text(json.dumps(resolved, indent=2) + "\n")
         self.environment.write_text(json.dumps(describe_environment(), indent=2) + "\n")
+        self.dataset.write_text(info.model_dump_json(indent=2) + "\n")
 
 
 class MemberFolder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from hydrasurr.models.ensemble import Ensemble
 from hydrasurr.models.network import GraphNetwork
 from hydrasurr.models.package import load_package, save_package
 from hydrasurr.stores import SPLITS, GraphStore, open_store, store_kind
-from hydrasurr.training.config import DataConfig, RunConfig
+from hydrasurr.training.config import RunConfig
 from hydrasurr.training.evaluation import evaluate
 from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.metrics import Metrics
@@ -43,20 +44,18 @@ def run(
     nor if stopped early by a signal or the time limit (in seconds); the run then goes on with `resume=True`.
     """
     ranks = discover()
+    store = open_store(config.data.dataset)
     device = choose_device(config.training.device, ranks)
+    job = Job(config, folder, store, Task.choose(store.info, config.data), ranks, device)
     with process_group(ranks, device), StopRequest(time_limit).on_signals() as stop:
-        _prepare_together(ranks, folder, config, resume=resume, force=force)
+        job.prepare(resume=resume, force=force)
         torch.set_num_threads(config.training.threads)
-        store = open_store(config.data.dataset)
-        task = Task.choose(store.info, config.data)
-        if ranks.is_root:
-            folder.dataset.write_text(store.info.model_dump_json(indent=2) + "\n")
         watcher = Watcher(ranks.is_root)
         for member in range(config.members):
-            if not _train_member(config, member, folder, store, task, ranks, device, stop, watcher):
+            if not job.train_member(member, stop, watcher):
                 watcher.say(f"stopped by {stop.reason}; go on with --resume")
                 return {}
-        results = _finish(config, folder, store, task, ranks, device)
+        results = job.finish()
         if not ranks.is_root:
             return {}
         from hydrasurr.training.report import write_report  # late: only rank 0 needs matplotlib
@@ -65,140 +64,127 @@ def run(
         return results
 
 
-def _prepare_together(ranks: Ranks, folder: RunFolder, config: RunConfig, *, resume: bool, force: bool) -> None:
-    """Rank 0 prepares the folder; if it cannot, all ranks raise the same error."""
-    error = None
-    if ranks.is_root:
-        try:
-            folder.prepare(config, resume=resume, force=force)
-        except HydrasurrError as problem:
-            error = problem
-    if ranks.world_size > 1:
-        errors = [error]
-        dist.broadcast_object_list(errors)
-        error = errors[0]
-    if error is not None:
-        raise error
+@dataclass(frozen=True)
+class Job:
+    """A run as one process of it sees it."""
 
+    config: RunConfig
+    folder: RunFolder
+    store: GraphStore
+    task: Task
+    ranks: Ranks
+    device: torch.device
 
-def make_loader(
-    config: RunConfig, store: GraphStore, task: Task, ranks: Ranks, device: torch.device, seed: int
-) -> BatchLoader:
-    """The training batches of a run."""
-    data = config.data
-    return BatchLoader(
-        store["train"],
-        task.columns,
-        config.training.batch_size,
-        share_of(ranks),
-        seed=seed,
-        mode=loading_mode(data, store, task.columns),
-        buffer_graphs=data.buffer_graphs,
-        prefetch_depth=data.prefetch,
-        pin_memory=device.type == "cuda",
-    )
+    def prepare(self, *, resume: bool, force: bool) -> None:
+        """Rank 0 prepares the folder; if it cannot, all ranks raise the same error."""
+        errors: list[HydrasurrError | None] = [None]
+        if self.ranks.is_root:
+            try:
+                self.folder.prepare(self.config, self.store.info, resume=resume, force=force)
+            except HydrasurrError as error:
+                errors = [error]
+        if self.ranks.world_size > 1:
+            dist.broadcast_object_list(errors)
+        if errors[0] is not None:
+            raise errors[0]
 
+    def train_member(self, member: int, stop: StopRequest, watcher: Watcher) -> bool:
+        """Train one network of the ensemble, from its latest checkpoint if there is one. False if stopped early."""
+        config, files = self.config, self.folder.member(member, self.config.members)
+        seed = config.training.seed + member
+        network = self._network(seed)
+        watcher.start(config, member, network.num_parameters, self.device, self.ranks)
+        board = Board(files.tensorboard) if self.ranks.is_root else None
 
-def loading_mode(config: DataConfig, store: GraphStore, columns: list[str]) -> str:
-    """What data.mode "auto" means for this store."""
-    kind = store_kind(config.dataset)
-    if config.mode == "auto":
-        if kind != "bp":
+        def report(record: EpochRecord) -> None:
+            files.append_record(record)
+            board.add(record)
+            watcher.epoch(record, self.task)
+
+        trainer = Trainer(
+            network,
+            self.task,
+            self.store,
+            self._loader(seed),
+            config.training,
+            self.ranks,
+            self.device,
+            files.latest,
+            seed=seed,
+            save_best=lambda best: save_package(files.best, [best], self._notes()),
+            report=report,
+            watch=watcher.batches,
+            stop=stop,
+        )
+        if files.latest.exists():
+            trainer.resume()
+        if self.ranks.is_root:
+            files.keep_records_before(trainer.progress.epoch)
+        with watcher, board or nullcontext():
+            return trainer.fit().finished
+
+    def finish(self) -> dict[str, Metrics]:
+        """Put the best networks together in one file, and evaluate what it holds on all splits."""
+        folder, config, ranks = self.folder, self.config, self.ranks
+        if ranks.is_root:
+            bests = [folder.member(member, config.members).best for member in range(config.members)]
+            save_package(folder.surrogate, [load_package(best).networks[0] for best in bests], self._notes())
+        if ranks.world_size > 1:
+            dist.barrier()
+        ensemble = Ensemble(load_package(folder.surrogate).networks).to(self.device)
+        results = {}
+        for name in SPLITS:
+            split = self.store[name]
+            if not len(split):
+                continue
+            collector = Collector(self.task, len(split))
+            sums = evaluate(ensemble, self.task, split, share_of(ranks), config.training.batch_size, collector)
+            results[name] = sums.metrics()
+            collector.save(folder.predictions(name), ranks)
+        if ranks.is_root:
+            folder.results.write_text(json.dumps(results, indent=2) + "\n")
+        return results
+
+    def _network(self, seed: int) -> GraphNetwork:
+        """The untrained network; its weights follow from the seed."""
+        torch.manual_seed(seed)
+        task, info = self.task, self.store.info
+        network = GraphNetwork(
+            self.config.model, info.feature_schema, task.targets, task.mean, task.std, info.degree_histogram
+        )
+        return (network.double() if self.config.training.precision == "fp64" else network).to(self.device)
+
+    def _loader(self, seed: int) -> BatchLoader:
+        data = self.config.data
+        return BatchLoader(
+            self.store["train"],
+            self.task.columns,
+            self.config.training.batch_size,
+            share_of(self.ranks),
+            seed=seed,
+            mode=self._loading_mode(),
+            buffer_graphs=data.buffer_graphs,
+            prefetch_depth=data.prefetch,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def _loading_mode(self) -> str:
+        """What data.mode "auto" means for this store."""
+        data = self.config.data
+        if data.mode != "auto":
+            return data.mode
+        if store_kind(data.dataset) != "bp":
             return "store"
-        return "memory" if store["train"].nbytes(columns) <= config.memory_budget_gb * 1e9 else "blocks"
-    return config.mode
+        fits = self.store["train"].nbytes(self.task.columns) <= data.memory_budget_gb * 1e9
+        return "memory" if fits else "blocks"
 
-
-def build_network(config: RunConfig, store: GraphStore, task: Task, device: torch.device, seed: int) -> GraphNetwork:
-    """The untrained network; its weights follow from the seed."""
-    torch.manual_seed(seed)
-    network = GraphNetwork(
-        config.model, store.info.feature_schema, task.targets, task.mean, task.std, store.info.degree_histogram
-    )
-    return (network.double() if config.training.precision == "fp64" else network).to(device)
-
-
-def _train_member(
-    config: RunConfig,
-    member: int,
-    folder: RunFolder,
-    store: GraphStore,
-    task: Task,
-    ranks: Ranks,
-    device: torch.device,
-    stop: StopRequest,
-    watcher: Watcher,
-) -> bool:
-    """Train one network of the ensemble, from its latest checkpoint if there is one. False if stopped early."""
-    files = folder.member(member, config.members)
-    seed = config.training.seed + member
-    network = build_network(config, store, task, device, seed)
-    watcher.start(config, member, network.num_parameters, device, ranks)
-
-    def save_best(best: GraphNetwork) -> None:
-        save_package(files.best, [best], _notes(config, store))
-
-    board = Board(files.tensorboard) if ranks.is_root else None
-
-    def report(record: EpochRecord) -> None:
-        files.append_record(record)
-        board.add(record)
-        watcher.epoch(record, task)
-
-    trainer = Trainer(
-        network,
-        task,
-        store,
-        make_loader(config, store, task, ranks, device, seed),
-        config.training,
-        ranks,
-        device,
-        files.latest,
-        seed=seed,
-        save_best=save_best,
-        report=report,
-        watch=watcher.batches,
-        stop=stop,
-    )
-    if files.latest.exists():
-        trainer.resume()
-    if ranks.is_root:
-        files.keep_records_before(trainer.progress.epoch)
-    with watcher, board or nullcontext():
-        return trainer.fit().finished
-
-
-def _finish(
-    config: RunConfig, folder: RunFolder, store: GraphStore, task: Task, ranks: Ranks, device: torch.device
-) -> dict[str, Metrics]:
-    """Put the best networks together in one file, and evaluate what it holds on all splits."""
-    if ranks.is_root:
-        bests = [folder.member(m, config.members).best for m in range(config.members)]
-        networks = [network for best in bests for network in load_package(best).networks]
-        save_package(folder.surrogate, networks, _notes(config, store))
-    if ranks.world_size > 1:
-        dist.barrier()
-    ensemble = Ensemble(load_package(folder.surrogate).networks).to(device)
-    results = {}
-    for split in SPLITS:
-        if not len(store[split]):
-            continue
-        collector = Collector(task, len(store[split]))
-        sums = evaluate(ensemble, task, store[split], share_of(ranks), config.training.batch_size, collector)
-        results[split] = sums.metrics()
-        collector.save(folder.predictions(split), ranks)
-    if ranks.is_root:
-        folder.results.write_text(json.dumps(results, indent=2) + "\n")
-    return results
-
-
-def _notes(config: RunConfig, store: GraphStore) -> dict[str, Any]:
-    """Where a model comes from, kept in its file."""
-    info = store.info
-    return {
-        "run": config.name,
-        "dataset": info.name,
-        "training_graphs": info.graphs["train"],
-        "statistics": {t.name: s.model_dump() for t, s in zip(info.targets, info.statistics, strict=True)},
-        "source": info.source,
-    }
+    def _notes(self) -> dict[str, Any]:
+        """Where a model comes from, kept in its file."""
+        info = self.store.info
+        return {
+            "run": self.config.name,
+            "dataset": info.name,
+            "training_graphs": info.graphs["train"],
+            "statistics": {t.name: s.model_dump() for t, s in zip(info.targets, info.statistics, strict=True)},
+            "source": info.source,
+        }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,9 @@ class StopRequest:
                 raise KeyboardInterrupt
             self._signal = number
 
+        if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+            yield self
+            return
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
         before = [signal.signal(number, ask) for number in numbers]
         try:

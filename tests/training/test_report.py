@@ -78,8 +78,8 @@ def run_folder(
     """A run folder as training leaves it; `splits` with results: none for a run still under way."""
     folder = RunFolder(path)
     config = {"name": "tiny", "data": {"dataset": "molecules.bp"}, "members": members, "training": {"epochs": 3}}
-    folder.prepare(RunConfig.model_validate(config), resume=False, force=False)
-    folder.dataset.write_text(dataset_info(targets, description).model_dump_json())
+    info = dataset_info(targets, description)
+    folder.prepare(RunConfig.model_validate(config), info, resume=False, force=False)
     for index in range(members if begun is None else begun):
         member = folder.member(index, members)
         member.path.mkdir(parents=True, exist_ok=True)

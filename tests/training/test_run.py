@@ -219,9 +219,10 @@ def test_resuming_with_another_configuration_is_refused(train: Train) -> None:
         ({"dataset": "nowhere.bp"}, "no data set at 'nowhere.bp'"),
     ],
 )
-def test_wrong_data_sections(train: Train, data: dict, message: str) -> None:
+def test_wrong_data_sections(train: Train, tmp_path: Path, data: dict, message: str) -> None:
     with pytest.raises(HydrasurrError, match=message):
         train(data=data)
+    assert not (tmp_path / "run").exists()  # nothing is in the way of the next try
 
 
 def test_a_loss_that_is_no_number_stops_with_the_last_good_state(dataset: Path, tmp_path: Path) -> None:
