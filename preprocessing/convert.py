@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from hydrasurr.stores import SPLITS, create_writer, open_store
+from hydrasurr.stores.info import FORMAT_VERSION
 from preprocessing.output import check_free, disk_errors
 
 
@@ -25,7 +26,7 @@ def convert_store(
     store = open_store(source)
     check_free(destination, force)
     with disk_errors(destination):
-        writer = create_writer(kind, destination)
+        writer = create_writer(kind, destination, store.info.feature_schema)
     try:
         for split in SPLITS:
             for start, stop in pairwise(store[split].block_offset.tolist()):
@@ -35,7 +36,7 @@ def convert_store(
                     writer.flush()
                 advance(stop - start)
         with disk_errors(destination):
-            writer.finish(store.info)
+            writer.finish(store.info.model_copy(update={"format_version": FORMAT_VERSION}))
     except BaseException:
         writer.abort()
         raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hydrasurr.errors import HydrasurrError, StoreError
+from hydrasurr.graphs.schema import FeatureSchema
 from hydrasurr.stores import DatasetInfo, StoreWriter, create_writer
 from hydrasurr.stores.base import FOLDER_HEADERS
 from preprocessing.card import Card
@@ -47,7 +48,7 @@ class Output:
     On a rank that writes nothing, nothing is added, and `finish` takes part in what all ranks do together.
     """
 
-    def __init__(self, crew: Crew, kind: str, out: Path):
+    def __init__(self, crew: Crew, kind: str, out: Path, schema: FeatureSchema):
         self._crew, self._out = crew, out
         self._summaries: list[ChunkSummary] = []
         self._rejects = RejectsWriter(_rejects_path(out), crew.rank)
@@ -56,9 +57,9 @@ class Output:
             if crew.writers is not None:
                 from hydrasurr.stores.bp import BPWriter
 
-                self._writer = BPWriter(out, comm=crew.writers)
+                self._writer = BPWriter(out, comm=crew.writers, schema=schema)
             elif crew.rank == 0:
-                self._writer = create_writer(kind, out)
+                self._writer = create_writer(kind, out, schema)
 
     def __enter__(self) -> Output:
         return self

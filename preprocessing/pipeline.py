@@ -52,7 +52,7 @@ def preprocess(
             plan = make_plan(card, scan, crew, limit, progress.advance)
         chunks = read_chunks(card, scan.chunk_size, limit)
         with (
-            Output(crew, kind, out) as output,
+            Output(crew, kind, out, card.schema_of_graphs) as output,
             show_progress("featurize", scan.rows, show) as progress,
         ):
             for result in crew.map(FeaturizeChunk(card, plan), chunks, scan.chunks):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hydrasurr.errors import StoreError, did_you_mean
+from hydrasurr.graphs.schema import FeatureSchema
 from hydrasurr.stores.base import FOLDER_HEADERS, GraphStore, Split, StoreWriter
 from hydrasurr.stores.info import SPLITS, DatasetInfo, TargetStatistics
 
@@ -46,12 +47,15 @@ def open_store(path: str | Path) -> GraphStore:
     return BPStore(path)
 
 
-def create_writer(kind: str, path: str | Path) -> StoreWriter:
-    """A writer of a new data set of the given kind. Raises StoreError for an unknown kind."""
+def create_writer(kind: str, path: str | Path, schema: FeatureSchema | None = None) -> StoreWriter:
+    """A writer of a new data set of the given kind. Raises StoreError for an unknown kind.
+
+    With the schema of the graphs, a BP data set takes half the space.
+    """
     if kind == "bp":
         from hydrasurr.stores.bp import BPWriter
 
-        return BPWriter(path)
+        return BPWriter(path, schema=schema)
     if kind == "pickle":
         from hydrasurr.stores.pickled import PickleWriter
 

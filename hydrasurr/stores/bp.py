@@ -2,11 +2,14 @@
 
 Layout of `NAME.bp`, for each split `S` (train, val, test):
 
-    S/x [nodes, features]       S/edge_index [2, edges]     S/edge_attr [edges, features]
+    S/x [nodes]                 S/edge_index [2, edges]     S/edge_attr [edges]
     S/y [graphs, targets]       S/node_y [nodes, targets]   S/row [graphs]    S/smiles [bytes]
     S/node_count, S/edge_count, S/char_count [graphs]       rows of each graph in the ragged columns
     S/block_offset [blocks + 1, 4]                          first graph, node, edge and byte of each block
     S/block_crc [blocks]                                    CRC-32 of each block
+
+`x` and `edge_attr` hold a node's or edge's feature codes packed into one integer (see `graphs.packing`); written
+without a schema they are matrices of codes, `[rows, features]`, as in format version 1.
 
 The columns are joined arrays: writers append blocks without knowing the total. Counts with an offset each
 block take a fraction of an offset each graph and can be written before the size of earlier blocks is known.
@@ -27,7 +30,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hydrasurr.errors import StoreError
+from hydrasurr.errors import SchemaError, StoreError
+from hydrasurr.graphs.packing import Packing
+from hydrasurr.graphs.schema import FeatureSchema
 from hydrasurr.graphs.table import LEVELS, RAGGED, GraphTable, concatenate, offsets_from_counts
 from hydrasurr.stores.base import (
     check_columns,
@@ -46,6 +51,11 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 _OFFSET_LEVELS = ("graph", *RAGGED)
+
+
+def _packings(schema: FeatureSchema | None) -> dict[str, Packing]:
+    """How the columns of codes are packed."""
+    return {} if schema is None else {"x": Packing(schema.node_sizes), "edge_attr": Packing(schema.edge_sizes)}
 
 
 def _layout(table: GraphTable) -> dict[str, str]:
@@ -69,14 +79,22 @@ class BPWriter:
     path : the data set, conventionally `NAME.bp`
     comm : an mpi4py communicator whose ranks all write (needs an MPI build of ADIOS2). Every rank then
         calls `append` as often as it likes, `flush` equally often, and `finish`.
+    schema : of the graphs, to pack their codes; None keeps them as matrices
     count_dtype : type of the counts; no graph may have more nodes, edges or SMILES bytes than it holds
     """
 
-    def __init__(self, path: str | Path, comm: MPI.Comm | None = None, count_dtype: Any = np.uint16):
+    def __init__(
+        self,
+        path: str | Path,
+        comm: MPI.Comm | None = None,
+        schema: FeatureSchema | None = None,
+        count_dtype: Any = np.uint16,
+    ):
         import adios2
 
         self.path, self.comm = Path(path), comm
         self._partial = partial_path(self.path)
+        self._packings = _packings(schema)
         self._count_dtype = np.dtype(count_dtype)
         if comm is None or comm.rank == 0:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +172,15 @@ class BPWriter:
             self._put(f"{split}/{level}_count", table.counts(level).astype(self._count_dtype))
         self._put(f"{split}/edge_index", table.edge_index, joined_axis=1)
         for name, column in table.columns.items():
-            self._put(f"{split}/{name}", column)
+            self._put(f"{split}/{name}", self._packed(name, column))
+
+    def _packed(self, name: str, column: np.ndarray) -> np.ndarray:
+        if name not in self._packings:
+            return column
+        try:
+            return self._packings[name].pack(column)
+        except SchemaError as error:
+            raise StoreError(f"'{self.path}', column '{name}': {error}") from error
 
     def _put(self, name: str, array: np.ndarray, joined_axis: int = 0) -> None:
         array = np.require(array, requirements=["C", "W"])  # ADIOS2 refuses read-only memory
@@ -213,6 +239,12 @@ class BPStore:
             raise StoreError(f"'{self.path}' is not a readable ADIOS2 BP data set: {error}") from error
         self.info = parse_header(header, self.path)
         self._variables = self._file.available_variables()
+        self._packings = {
+            f"{split}/{name}": packing
+            for name, packing in _packings(self.info.feature_schema).items()
+            for split in SPLITS
+            if self.has(f"{split}/{name}") and len(self.shape(f"{split}/{name}")) == 1
+        }
         self._lock = threading.Lock()
         self._splits = {split: BPSplit(self, split) for split in SPLITS}
 
@@ -236,21 +268,30 @@ class BPStore:
         return np.dtype(adios2.type_adios_to_numpy(self._variables[name]["Type"]))
 
     def array(self, name: str, start: int, stop: int, axis: int = 0) -> np.ndarray:
-        """Rows `start:stop` along `axis` of a global array. Raises StoreError if they cannot be read."""
+        """Rows `start:stop` along `axis` of a global array, codes unpacked. Raises StoreError if that fails."""
         shape = self.shape(name)
         offset, count = [0] * len(shape), list(shape)
         offset[axis], count[axis] = int(start), int(stop - start)
         if stop > shape[axis]:
             raise StoreError(f"'{self.path}': '{name}' has {shape[axis]} rows, {stop} expected; run verify")
         if stop == start:  # ADIOS2 cannot read nothing
-            return np.empty(count, self.dtype(name))
+            empty = np.empty(count, self.dtype(name))
+            return self._packings[name].unpack(empty) if name in self._packings else empty
         with self._lock:
             if self._file is None:
                 raise StoreError(f"'{self.path}' cannot be read any more: it was closed")
             try:
-                return self._file.read(name, start=offset, count=count)
+                array = self._file.read(name, start=offset, count=count)
             except Exception as error:
                 raise StoreError(f"'{self.path}': cannot read '{name}': {error}; run verify") from error
+        return self._packings[name].unpack(array) if name in self._packings else array
+
+    def row_bytes(self, name: str) -> int:
+        """Bytes of all rows of a global array as `array` returns them."""
+        shape = self.shape(name)
+        if name in self._packings:
+            return shape[0] * self._packings[name].features
+        return int(np.prod(shape)) * self.dtype(name).itemsize
 
 
 class BPSplit:
@@ -274,7 +315,7 @@ class BPSplit:
     def nbytes(self, columns: Sequence[str]) -> int:
         """Bytes in memory of a table with these columns, without reading them."""
         names = [self._prefix + name for name in (*columns, "edge_index")]
-        rows = sum(int(np.prod(self._store.shape(name))) * self._store.dtype(name).itemsize for name in names)
+        rows = sum(self._store.row_bytes(name) for name in names)
         return rows + 8 * len(RAGGED) * (len(self) + 1)
 
     def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> GraphTable:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from hydrasurr.errors import StoreError
 from hydrasurr.graphs.schema import FeatureSchema, Target
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLITS = ("train", "val", "test")
 
 

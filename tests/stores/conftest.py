@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hydrasurr.graphs import GraphTable
+from hydrasurr.graphs import GraphTable, molecule_schema
 from hydrasurr.stores import create_writer
 from tests.molecules import HARD
 from tests.tables import make_info, molecule_table
@@ -28,7 +28,7 @@ def write() -> Callable[..., Path]:
     """Write tables as a data set, in blocks of the given number of graphs."""
 
     def write(kind: str, path: Path, tables: Tables, block: int = 17, **info: object) -> Path:
-        writer = create_writer(kind, path)
+        writer = create_writer(kind, path, molecule_schema())
         for split, table in tables.items():
             for start in range(0, len(table), block):
                 writer.append(split, table[start : start + block])

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hydrasurr.errors import StoreError
-from hydrasurr.graphs import FeatureSchema, GraphTable
+from hydrasurr.graphs import FeatureSchema, GraphTable, molecule_schema
 from hydrasurr.stores import SPLITS, open_store
 from hydrasurr.stores.base import checksum
 from hydrasurr.stores.bp import BPWriter
@@ -47,7 +47,10 @@ def test_global_arrays(original: Path, molecules: Tables) -> None:
     table = molecules["train"]
     with adios2.FileReader(str(original)) as file:
         shapes = {name: facts["Shape"] for name, facts in file.available_variables().items()}
-        np.testing.assert_array_equal(file.read("train/x"), table.x)
+        x = file.read("train/x")  # the element has the seven lowest bits, then the charge has four
+        np.testing.assert_array_equal(x & 0x7F, table.x[:, 0])
+        np.testing.assert_array_equal(x >> 7 & 0xF, table.x[:, 1])
+        assert (x.dtype, file.read("train/edge_attr").dtype) == (np.uint32, np.uint8)
         np.testing.assert_array_equal(file.read("train/edge_index"), table.edge_index)
         np.testing.assert_array_equal(file.read("train/node_count"), table.counts("node"))
         assert file.read("train/node_count").dtype == np.uint16
@@ -56,12 +59,31 @@ def test_global_arrays(original: Path, molecules: Tables) -> None:
         assert list(file.read_attribute("target_mean")) == [0.5, 0.5]
         assert FeatureSchema.from_json(file.read_attribute("feature_schema")) == make_info(molecules).feature_schema
         np.testing.assert_array_equal(file.read_attribute("degree_histogram"), np.bincount(table.in_degrees()))
-    assert shapes["train/x"] == f"{table.num_nodes}, 9"
+    assert shapes["train/x"] == f"{table.num_nodes}"
     assert shapes["train/edge_index"] == f"2, {table.num_edges}"
-    assert shapes["train/edge_attr"] == f"{table.num_edges}, 4"
+    assert shapes["train/edge_attr"] == f"{table.num_edges}"
     assert shapes["train/y"] == "80, 2"
     columns = "x edge_index edge_attr y row smiles node_count edge_count char_count block_offset".split()
     assert {f"{split}/{column}" for split in SPLITS for column in columns} <= shapes.keys()
+
+
+def test_without_a_schema_codes_are_matrices(tmp_path: Path, molecules: Tables) -> None:
+    """The form of format version 1, which is read alike."""
+    table = molecules["train"].with_columns(x=molecules["train"].x + np.uint8(200))  # no schema's codes
+    writer = BPWriter(tmp_path / "data.bp")
+    writer.append("train", table)
+    writer.finish(make_info({"train": table, "val": table[:0], "test": table[:0]}, format_version=1))
+    with adios2.FileReader(str(tmp_path / "data.bp")) as file:
+        assert file.available_variables()["train/x"]["Shape"] == f"{table.num_nodes}, 9"
+    assert_same_table(open_store(tmp_path / "data.bp")["train"].read(3, 9), table[3:9])
+
+
+def test_code_that_the_schema_cannot_hold(tmp_path: Path, molecules: Tables) -> None:
+    writer = BPWriter(tmp_path / "data.bp", schema=molecule_schema())
+    table = molecules["train"].with_columns(x=molecules["train"].x + np.uint8(200))
+    with pytest.raises(StoreError, match=r"data.bp', column 'x': code 2\d\d of feature 0 does not fit the schema's 7"):
+        writer.append("train", table)
+    writer.abort()
 
 
 def test_memory_a_split_will_need(original: Path, molecules: Tables) -> None:
@@ -249,7 +271,7 @@ def test_foreign_bp_file(tmp_path: Path) -> None:
     [
         ("{}", "damaged header"),
         ("no JSON", "damaged header"),
-        ({"format_version": 2}, "format version 2, this hydrasurr reads up to 1: upgrade"),
+        ({"format_version": 3}, "format version 3, this hydrasurr reads up to 2: upgrade"),
         ({"graphs": None}, "damaged header"),
     ],
 )
