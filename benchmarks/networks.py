@@ -34,10 +34,10 @@ class Training:
     `predict` maps a batch to standardised values `[G, 1]`.
     """
 
-    def __init__(self, network: nn.Module, predict: Callable[..., Tensor], reference: GraphNetwork, lr: float = 1e-3):
+    def __init__(self, network: nn.Module, predict: Callable[..., Tensor], reference: GraphNetwork, fused: bool):
         self.network, self.predict = network.train(), predict
         self.mean, self.std = reference.mean.float(), reference.std.float()
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
+        self.optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=fused or None)
 
     def step(self, batch) -> Tensor:
         """Returns the loss, detached."""
@@ -49,15 +49,16 @@ class Training:
 
 
 def ours(network: GraphNetwork) -> Training:
-    return Training(network, lambda batch: network(batch).graph, network)
+    """With the optimizer as hydrasurr's training builds it: fused."""
+    return Training(network, lambda batch: network(batch).graph, network, fused=True)
 
 
 def peers(network: GraphNetwork) -> Training:
-    """The same of PyG's layers, with copies of the weights."""
+    """The same of PyG's layers, with copies of the weights, and the optimizer as it comes."""
     from benchmarks.pyg_network import PyGNetwork
 
     peer = PyGNetwork(network)
-    return Training(peer, peer, network)
+    return Training(peer, peer, network, fused=False)
 
 
 def pyg_graphs(table: GraphTable) -> list:
