@@ -10,12 +10,17 @@ from torch import Tensor
 from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.incidence import Incidence
 
+_REDUCE = {"mean": lambda h: h.mean(0), "add": lambda h: h.sum(0), "max": lambda h: h.amax(0)}
+"""For a single graph."""
+
 
 def pool(h: Tensor, batch: GraphBatch, kinds: Sequence[str]) -> Tensor:
     """Features of each graph's nodes, `[N, F]`, reduced by each of `kinds`, side by side: `[G, len(kinds) F]`.
 
     `kinds` are "mean", "add" and "max". A graph without nodes gets zeros.
     """
+    if batch.num_graphs == 1 and len(h):
+        return torch.cat([_REDUCE[kind](h) for kind in kinds])[None]
     index = batch.graph_index
     nodes = Incidence(index[:, None], batch.num_graphs)
     pooled = []
