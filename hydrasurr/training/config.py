@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from hydrasurr.errors import ConfigError
 from hydrasurr.models.config import ModelConfig
@@ -78,6 +78,37 @@ class ScheduleConfig(Strict):
     patience: int = Field(5, ge=0)
 
 
+class CommunicationConfig(Strict):
+    """How several ranks average their gradients."""
+
+    compression: Literal["none", "fp16", "bf16", "powersgd"] = "none"
+    """What ranks send. fp16, bf16: gradients rounded to 16 bits, half the bytes of fp32; bf16 rounds more coarsely, but
+    has no smallest or largest number to mind. powersgd (Vogels et al. 2019, arXiv:1905.13727): two thin factors in
+    place of each large enough matrix; what they miss is added to the next gradient of the rank. That memory is not
+    part of checkpoints: after a restart it begins anew, with two uncompressed steps."""
+    powersgd_rank: int = Field(4, gt=0)
+    """Columns of the factors of powersgd; more are more exact and more bytes."""
+    powersgd_start: int = Field(1000, ge=2)
+    """Steps of the optimizer before powersgd begins; until then gradients are sent whole."""
+    hierarchical: bool = False
+    """Sum the gradients of each node on one of its ranks, then over the nodes, so that one rank a node uses the
+    network. For Gloo and slow networks; NCCL does the like by itself."""
+    ranks_per_node: int | None = Field(None, gt=0)
+    """Consecutive ranks that count as a node when `hierarchical`; null: the ranks of one machine."""
+    overlap: bool = True
+    """Average gradients in buckets, each while the backward pass goes on; false: all at once at its end."""
+    bucket_mb: float | None = Field(None, gt=0)
+    """Size of a bucket in MiB; null: that of torch, 25 MiB with a first one of 1 MiB."""
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> CommunicationConfig:
+        if self.ranks_per_node is not None and not self.hierarchical:
+            raise ValueError("ranks_per_node is set, but only hierarchical communication knows nodes; set hierarchical")
+        if self.bucket_mb is not None and not self.overlap:
+            raise ValueError("bucket_mb is set, but without overlap there is one bucket; leave it out or set overlap")
+        return self
+
+
 class TrainingConfig(Strict):
     """How to learn."""
 
@@ -102,6 +133,7 @@ class TrainingConfig(Strict):
     threads: int = Field(1, gt=0)
     """CPU threads of torch a rank. Graphs are small: ranks (torchrun) use cores far better than threads do, and with
     one thread the last digits do not depend on the machine."""
+    communication: CommunicationConfig = CommunicationConfig()
     evaluate_every: int = Field(1, gt=0)
     """Epochs between evaluations on the validation split."""
     early_stopping: int | None = Field(None, gt=0)

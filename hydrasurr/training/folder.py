@@ -26,6 +26,10 @@ HARMLESS = (
     "data.prefetch",
     "training.threads",
     "training.checkpoint_minutes",
+    "training.communication.hierarchical",
+    "training.communication.ranks_per_node",
+    "training.communication.overlap",
+    "training.communication.bucket_mb",
 )
 """Keys that may change when a run is resumed."""
 

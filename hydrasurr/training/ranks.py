@@ -31,17 +31,22 @@ def choose_device(name: str, ranks: Ranks) -> torch.device:
 
 
 @contextmanager
-def process_group(ranks: Ranks, device: torch.device, timeout_minutes: float = 30) -> Iterator[None]:
-    """A torch.distributed group while inside: NCCL on CUDA, Gloo else; none for one process."""
+def process_group(
+    ranks: Ranks, device: torch.device, timeout_minutes: float = 30, store: dist.Store | None = None
+) -> Iterator[None]:
+    """A torch.distributed group while inside: NCCL on CUDA, Gloo else; none for one process.
+
+    The ranks meet in `store`; without one, where the launcher says.
+    """
     if ranks.world_size == 1:
         yield
         return
-    address, port = _rendezvous(ranks)
+    where = {"store": store} if store is not None else {"init_method": meeting_point(ranks)}
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-        init_method=f"tcp://{address}:{port}",
+        **where,
         rank=ranks.rank,
         world_size=ranks.world_size,
         timeout=timedelta(minutes=timeout_minutes),
@@ -50,6 +55,12 @@ def process_group(ranks: Ranks, device: torch.device, timeout_minutes: float = 3
         yield
     finally:
         dist.destroy_process_group()
+
+
+def meeting_point(ranks: Ranks) -> str:
+    """The URL where all ranks meet; called by all of them together."""
+    address, port = _rendezvous(ranks)
+    return f"tcp://{address}:{port}"
 
 
 def _rendezvous(ranks: Ranks) -> tuple[str, int]:
@@ -67,7 +78,7 @@ def _rendezvous(ranks: Ranks) -> tuple[str, int]:
             f"{ranks.launcher} started {ranks.world_size} ranks but mpi4py sees {MPI.COMM_WORLD.size}: "
             "mpirun and mpi4py belong to different MPI installations"
         )
-    return MPI.COMM_WORLD.bcast((_own_address(), _free_port()) if ranks.is_root else None)
+    return MPI.COMM_WORLD.bcast((_own_address(), free_port()) if ranks.is_root else None)
 
 
 def _own_address() -> str:
@@ -78,7 +89,8 @@ def _own_address() -> str:
         return "127.0.0.1"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing on this machine listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("", 0))
         return probe.getsockname()[1]

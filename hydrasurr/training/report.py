@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -254,10 +255,18 @@ def _time(run: RunFiles) -> str:
     ]
     chart = _figure(figures.timing(run.members), "timing", "seconds by phase and epoch")
     table = _table(["phase", "total", "share"], rows, numeric=2)
-    note = '<p class="note">All-reduce is part of the backward pass; backward here is the rest of it.</p>'
-    return (
-        f'<div class="grid beside">{chart}<div class="scroll">{table}{note if totals["all_reduce"] else ""}</div></div>'
-    )
+    note = f'<p class="note">{_communication(run)}</p>' if totals["all_reduce"] else ""
+    return f'<div class="grid beside">{chart}<div class="scroll">{table}{note}</div></div>'
+
+
+def _communication(run: RunFiles) -> str:
+    sent: Counter[str] = Counter()
+    for record in run.records:
+        sent.update(record.get("bytes_sent", {}))
+    places = (("global", "over all ranks or nodes"), ("local", "within nodes"))
+    parts = [f"{significant(sent[scope] / 1e6)} MB {place}" for scope, place in places if sent[scope]]
+    text = "All-reduce is part of the backward pass; backward here is the rest of it."
+    return f"{text} The mean rank sent {' and '.join(parts)} of gradients." if parts else text
 
 
 def _data(run: RunFiles) -> str:

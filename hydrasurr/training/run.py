@@ -92,7 +92,7 @@ class Job:
         """Train one network of the ensemble, from its latest checkpoint if there is one. False if stopped early."""
         config, files = self.config, self.folder.member(member, self.config.members)
         seed = config.training.seed + member
-        network = self._network(seed)
+        network = self.network(seed)
         watcher.start(config, member, network.num_parameters, self.device, self.ranks)
         board = Board(files.tensorboard) if self.ranks.is_root else None
 
@@ -105,7 +105,7 @@ class Job:
             network,
             self.task,
             self.store,
-            self._loader(seed),
+            self.loader(seed),
             config.training,
             self.ranks,
             self.device,
@@ -145,7 +145,7 @@ class Job:
             folder.results.write_text(json.dumps(results, indent=2) + "\n")
         return results
 
-    def _network(self, seed: int) -> GraphNetwork:
+    def network(self, seed: int) -> GraphNetwork:
         """The untrained network; its weights follow from the seed."""
         torch.manual_seed(seed)
         task, info = self.task, self.store.info
@@ -154,7 +154,8 @@ class Job:
         )
         return (network.double() if self.config.training.precision == "fp64" else network).to(self.device)
 
-    def _loader(self, seed: int) -> BatchLoader:
+    def loader(self, seed: int) -> BatchLoader:
+        """This rank's training batches."""
         data = self.config.data
         return BatchLoader(
             self.store["train"],

@@ -30,5 +30,7 @@ class Board:
                 scalars |= {f"{target}/{name}/{split}": value for name, value in values.items() if name != "count"}
         for phase, seconds in record.seconds.items():
             scalars[f"seconds/{phase}"] = seconds
+        for scope, size in record.bytes_sent.items():
+            scalars[f"bytes_sent/{scope}"] = size
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, record.epoch + 1)

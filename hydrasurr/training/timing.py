@@ -15,8 +15,7 @@ class PhaseTimer:
     """Seconds spent in each phase since the last `take`.
 
     On CUDA, phases are measured with events on the stream, which does not make the host wait. `all_reduce` is
-    the time from starting to finishing each bucket; it overlaps with `backward`, of which it is a part. (With NCCL only
-    the time to enqueue it is seen.)
+    the time of averaging the buckets of gradients; it overlaps with `backward`, of which it is a part.
     """
 
     def __init__(self, device: torch.device):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,10 +21,11 @@ from hydrasurr.loading import BatchLoader, GraphBatch
 from hydrasurr.models.network import GraphNetwork
 from hydrasurr.stores.base import GraphStore
 from hydrasurr.training import checkpoint
-from hydrasurr.training.communication import timed_all_reduce
+from hydrasurr.training.communication import data_parallel
 from hydrasurr.training.config import TrainingConfig
 from hydrasurr.training.ema import EMA
 from hydrasurr.training.evaluation import evaluate
+from hydrasurr.training.gradient_group import SCOPES
 from hydrasurr.training.losses import Loss
 from hydrasurr.training.metrics import MetricSums
 from hydrasurr.training.optimizers import Schedule, build_optimizer
@@ -69,6 +71,8 @@ class EpochRecord:
     best: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     graphs_per_second: float = 0.0
+    bytes_sent: dict[str, float] = field(default_factory=dict)
+    """Of gradients in this epoch, the mean over ranks; counted as hydrasurr.training.gradient_group says."""
 
 
 class Trainer:
@@ -111,7 +115,7 @@ class Trainer:
         self.ema = EMA(network, config.ema_decay) if config.ema_decay else None
         self.progress = Progress(world_size=ranks.world_size)
         self.timer = PhaseTimer(device)
-        self._parallel = self._distribute(network)
+        self._sent: Counter[str] = Counter()
         self._reset_epoch_sums()
 
     # -- the run --------------------------------------------------------------------------------------
@@ -122,12 +126,25 @@ class Trainer:
             raise HydrasurrError(
                 f"the training split has {len(self.loader.split)} graphs, too few for {self.ranks.world_size} ranks"
             )
+        self.start()
         while self.progress.epoch < self.config.epochs and not self.progress.finished:
             if not self._epoch():
                 return self.progress
         self.progress.finished = True
         self._save()
         return self.progress
+
+    def start(self) -> None:
+        """Join the networks of all ranks; called by all of them together, once, before the first step."""
+        self._parallel = self._distribute(self.network)
+
+    def step(self, batches: Iterator[GraphBatch]) -> bool:
+        """Load the next batch and train on it: one step of `fit`. True if the optimizer moved."""
+        with self.timer.phase("load"):
+            batch = next(batches).to(self.device, non_blocking=True)
+        updated = self._train_on(batch)
+        self.progress.step += 1
+        return updated
 
     def _epoch(self) -> bool:
         """Train one epoch, or the rest of it, and evaluate. False if asked to stop before its end."""
@@ -139,10 +156,7 @@ class Trainer:
         with contextlib.closing(batches):
             last_save = mark = time.perf_counter()
             while progress.step < steps:
-                with self.timer.phase("load"):
-                    batch = next(batches).to(self.device, non_blocking=True)
-                updated = self._train_on(batch)
-                progress.step += 1
+                updated = self.step(batches)
                 now = time.perf_counter()
                 progress.seconds, mark = progress.seconds + now - mark, now
                 if not updated or progress.step == steps:
@@ -204,7 +218,7 @@ class Trainer:
         config, progress = self.config, self.progress
         self._check_finite()
         seconds = self.timer.take()
-        loss, graphs, self._sums.sums = self._epoch_totals()
+        loss, graphs, sent, self._sums.sums = self._epoch_totals()
         elapsed = max(sum(v for k, v in seconds.items() if k != "all_reduce"), 1e-9)
         record = EpochRecord(
             epoch=progress.epoch,
@@ -214,6 +228,7 @@ class Trainer:
             train=self._sums.metrics(),
             seconds=seconds,
             graphs_per_second=graphs / elapsed,
+            bytes_sent={scope: sent[scope] / self.ranks.world_size for scope in SCOPES},
         )
         progress.epoch, progress.step = progress.epoch + 1, 0
         self._reset_epoch_sums()
@@ -265,9 +280,7 @@ class Trainer:
             return network
         if self.device.type == "cuda":
             network = self.network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        parallel = nn.parallel.DistributedDataParallel(network)
-        parallel.register_comm_hook(self.timer, timed_all_reduce)
-        return parallel
+        return data_parallel(network, self.config.communication, self.timer, self._sent, self.progress.updates)
 
     def _no_sync(self) -> contextlib.AbstractContextManager:
         return self._parallel.no_sync() if self.ranks.world_size > 1 else contextlib.nullcontext()
@@ -288,13 +301,15 @@ class Trainer:
         dist.all_reduce(flags, op=dist.ReduceOp.MAX)
         return bool(flags[0]), bool(flags[1])
 
-    def _epoch_totals(self) -> tuple[float, float, Tensor]:
-        """Loss, graphs and metric sums of the epoch so far, over all ranks."""
-        scalars = torch.tensor([float(self._loss_sum), float(self._graphs)], dtype=torch.float64)
-        flat = torch.cat([scalars, self._sums.sums.cpu().view(-1)])
+    def _epoch_totals(self) -> tuple[float, float, Counter[str], Tensor]:
+        """Loss, graphs, bytes sent and metric sums of the epoch so far, over all ranks."""
+        scalars = [float(self._loss_sum), float(self._graphs), *(self._sent[scope] for scope in SCOPES)]
+        flat = torch.cat([torch.tensor(scalars, dtype=torch.float64), self._sums.sums.cpu().view(-1)])
         if self.ranks.world_size > 1:
             dist.all_reduce(flat)
-        return float(flat[0]), float(flat[1]), flat[2:].view_as(self._sums.sums)
+        loss, graphs, *sent = flat[: len(scalars)].tolist()
+        counts = Counter(dict(zip(SCOPES, map(int, sent), strict=True)))
+        return loss, graphs, counts, flat[len(scalars) :].view_as(self._sums.sums)
 
     def _check_finite(self) -> None:
         """Raise HydrasurrError on all ranks if the loss or the gradient of one was not finite this epoch."""
@@ -319,16 +334,17 @@ class Trainer:
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self._norm = torch.zeros((), device=self.device)
         self._graphs = 0
+        self._sent.clear()
 
     # -- checkpoints ----------------------------------------------------------------------------------
 
     def _save(self) -> None:
         """Called by all ranks together."""
-        loss, graphs, sums = self._epoch_totals()
+        loss, graphs, sent, sums = self._epoch_totals()
         if not self.ranks.is_root:
             return
         state = {
-            "epoch_totals": {"loss": loss, "graphs": graphs, "sums": sums},
+            "epoch_totals": {"loss": loss, "graphs": graphs, "sent": dict(sent), "sums": sums},
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -355,3 +371,4 @@ class Trainer:
             totals = state["epoch_totals"]
             self._loss_sum.fill_(totals["loss"])
             self._graphs, self._sums.sums = totals["graphs"], totals["sums"]
+            self._sent.update(totals["sent"])
