@@ -116,6 +116,52 @@ def report(run_dir: RunDir) -> None:
     print(f"wrote '{write_report(RunFolder(run_dir))}'")
 
 
+@app.command()
+def scaling(
+    run_json: RunJson,
+    ranks: Annotated[str | None, typer.Option(help="Rank counts to measure: 1,2,4; default: as at hand.")] = None,
+    network: Annotated[
+        str, typer.Option(help="Forecast for perlmutter, summit, dgx-h100, measured, or a JSON file.")
+    ] = "perlmutter",
+    max_gpus: Annotated[int, typer.Option(min=1, help="Forecast up to so many GPUs.")] = 1024,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; default scaling/NAME.")] = None,
+    overrides: Overrides = None,
+    compute_ms: Annotated[
+        float | None, typer.Option(min=1e-6, help="Forecast with this time of a rank's step, measured elsewhere.")
+    ] = None,
+    fixed_ms: Annotated[
+        float | None, typer.Option(min=0, help="Part of --compute-ms that no smaller batch saves.")
+    ] = None,
+    global_batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Graphs of a step to forecast strong scaling for; default: the run's batch."),
+    ] = None,
+    all_reduce: Annotated[str | None, typer.Option(help="All-reduce model of the forecast: ring, tree or eq7.")] = None,
+    updates: Annotated[int, typer.Option(min=1, help="Timed steps in a block.")] = 20,
+    repeats: Annotated[int, typer.Option(min=2, help="Blocks, of which the median counts.")] = 5,
+    warmup: Annotated[int, typer.Option(min=0, help="Steps before the first timed one.")] = 5,
+    max_message_mb: Annotated[float, typer.Option(min=0.001, help="Largest message to all-reduce, in MiB.")] = 64,
+) -> None:
+    """Measure how a run scales on the ranks at hand, and forecast it for up to a thousand GPUs.
+
+    Starts the ranks itself, or uses those of torchrun, mpirun or srun.
+    """
+    from hydrasurr.scaling.command import Options, scaling
+    from hydrasurr.scaling.measure import Effort
+    from hydrasurr.training.config import load_run_config
+
+    config = load_run_config(find("run_configs", run_json), overrides)
+    folder = out or Path("scaling") / config.name
+    effort = Effort(warmup=warmup, updates=updates, repeats=repeats)
+    options = Options(ranks, network, all_reduce, max_gpus, global_batch, compute_ms, fixed_ms, max_message_mb, effort)
+    analysis = scaling(config, options, folder, sys.argv[1:])
+    if analysis is not None:
+        from hydrasurr.scaling.table import print_analysis
+
+        print_analysis(analysis)
+        print(f"wrote '{folder}/scaling.json', scaling.png and scaling.svg", file=sys.stderr)
+
+
 @config_app.command()
 def schema() -> None:
     """Print the JSON Schema of run configurations, for editors."""
