@@ -1,7 +1,7 @@
-"""The atoms and bonds of a molecule as feature codes, read from RDKit's binary form.
+"""Molecules as graphs, read from RDKit's binary form: many at a time, without a Python loop over atoms.
 
-`Mol.ToBinary` writes a whole molecule in one call, in the time of about ten of the hundreds of calls that
-`walk` makes. Its layout (RDKit's MolPickler, version 16.4, one byte an index):
+`Mol.ToBinary` writes a whole molecule in one call, in the time of about ten of the hundreds of calls that `walk`
+makes. Its layout (RDKit's MolPickler, version 16.4, one byte an index):
 
     header     u32 endianness, 0, major, minor, patch; u32 atoms, bonds; 2 bytes
     atom       u8 element; u8 flags (aromatic, no implicit hydrogens, ...); u32 fields; then one byte for each
@@ -13,142 +13,174 @@
     (one tag)
     rings      u32 number; then u8 size and the atoms of each
 
-Another version, or anything here unknown (atom maps, wildcards, 256 atoms and more), is refused, for `walk` to do.
+Records vary in length, so where one starts is known only from the one before: the first atoms of all molecules are
+looked at together, then the second atoms, and so on.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdchem
 
-from hydrasurr.graphs.schema import MAX_RADICALS
-from hydrasurr.graphs.walk import (
-    CHIRALITY,
-    EDGE_RING,
-    EDGE_WIDTH,
-    NODE_WIDTH,
-    RING,
-    Codes,
-    bond_type_code,
-    charge_code,
-    chirality_code,
-    stereo_code,
-)
+from hydrasurr.graphs import walk
+from hydrasurr.graphs.schema import MAX_CHARGE, MAX_RADICALS
+from hydrasurr.graphs.table import GraphTable, offsets_from_counts, ranges
 
-_HEADER = b"".join(word.to_bytes(4, "little") for word in (0xDEADBEEF, 0, 16, 4, 0))
-_FIRST_ATOM = len(_HEADER) + 10
+_HEADER = np.array([0xDEADBEEF, 0, 16, 4, 0], "<u4").view(np.uint8)
+_ATOMS, _BONDS, _FIRST_ATOM = len(_HEADER), len(_HEADER) + 4, len(_HEADER) + 10
 _END_OF_ATOMS, _END_OF_BONDS = 0x0B, 0x42
-_UNKNOWN_ATOM_FLAGS, _UNKNOWN_BOND_FLAGS = 0b1001_1111, 0b1001_0001
-_AROMATIC, _NO_IMPLICIT = 0b0100_0000, 0b0010_0000
-_CONJUGATED, _TYPED, _DIRECTED, _STEREO = 0b0010_0000, 0b1000, 0b0100, 0b0010
-_CHARGE, _CHIRAL, _HYBRIDIZATION, _EXPLICIT, _VALENCE, _IMPLICIT, _RADICALS, _ISOTOPE = (1 << k for k in range(1, 9))
-_ATOM_WIDTH = [6 + (fields >> 1).bit_count() + 3 * (fields >> 8) for fields in range(512)]
+_AROMATIC, _NO_IMPLICIT, _UNKNOWN_OF_ATOMS = 6, 5, 0b1001_1111
+_CHARGE, _CHIRAL, _HYBRIDIZATION, _EXPLICIT, _IMPLICIT, _RADICALS = 1, 2, 3, 4, 6, 7
+_CONJUGATED, _TYPED, _DIRECTED, _STEREO, _UNKNOWN_OF_BONDS = 5, 3, 2, 1, 0b1001_0001
+"""Places of bits, but of the unknown ones, which are masks."""
+
+_every = range(512)
+_ATOM_WIDTH = np.array([6 + (fields >> 1).bit_count() + 3 * (fields >> 8) for fields in _every])
 """Bytes of an atom by its fields."""
-_BOND_WIDTH = [3 + (flags & (_TYPED | _DIRECTED | _STEREO)).bit_count() for flags in range(256)]
+_BEFORE = np.array([[(fields >> 1 & (1 << bit >> 1) - 1).bit_count() for fields in _every] for bit in range(8)])
+"""`[bit, fields]`: how many of the fields come before the one of that bit."""
+_BOND_WIDTH = np.array([3 + (flags & 0b1110).bit_count() for flags in range(256)])
 """Bytes of a bond by its flags, up to its stereo code."""
+_TYPE_CODE = np.array([walk.BOND_TYPE_CODE.get(value, 0) for value in range(256)], np.uint8)
+_STEREO_CODE = np.array([walk.STEREO_CODE.get(value, walk.OTHER_STEREO) for value in range(256)], np.uint8)
 
 
-def read(mol: Chem.Mol, codes: Codes) -> bool:
-    """Append the codes of a molecule to `codes`; False, with nothing appended, if it cannot be read this way."""
-    data = mol.ToBinary(0)
-    if not data.startswith(_HEADER) or data[21] or data[22] or data[23]:
-        return False
-    nodes, hydrogens, chiral = bytearray(), bytearray(), []
-    place = _FIRST_ATOM
-    for index in range(data[20]):
-        fields = data[place + 2] | data[place + 3] << 8
-        if data[place + 1] & _UNKNOWN_ATOM_FLAGS or fields & 1 or fields >= len(_ATOM_WIDTH):
-            return False
-        end = place + _ATOM_WIDTH[fields]
-        row, added, has_tag = _atom(data[place:end])
-        nodes += row
-        hydrogens.append(added)
-        if has_tag:
-            chiral.append(index)
-        place = end
-    if data[place] != _END_OF_ATOMS:
-        return False
-    place += 1
+def read(mols: Sequence[Chem.Mol]) -> tuple[GraphTable, np.ndarray]:
+    """What `walk` returns, for the molecules that can be read this way, and which these are (bool `[molecules]`).
 
-    edges, ends = bytearray(), bytearray()
-    for _ in range(int.from_bytes(data[24:28], "little")):
-        flags = data[place + 2]
-        if flags & _UNKNOWN_BOND_FLAGS:
-            return False
-        ends += data[place : place + 2]
-        end = place + _BOND_WIDTH[flags]
-        edges += _bond(data[place + 2 : end])
-        place = end + 1 + data[end] if flags & _STEREO else end
-    if data[place] != _END_OF_BONDS:
-        return False
-
-    _mark_rings(data, place + 1, nodes, edges, ends)
-    for index in chiral:
-        nodes[index * NODE_WIDTH + CHIRALITY] = chirality_code(mol.GetAtomWithIdx(index))
-    codes.nodes += nodes
-    codes.hydrogens += hydrogens
-    codes.edges += edges
-    codes.ends.extend(ends)
-    return True
-
-
-def _mark_rings(data: bytes, place: int, nodes: bytearray, edges: bytearray, ends: bytearray) -> None:
-    """Set the ring codes of atoms and bonds."""
-    rings = int.from_bytes(data[place : place + 4], "little")
-    if not rings:
-        return
-    place += 4
-    bond = {pair: k for k, pair in enumerate(zip(ends[::2], ends[1::2], strict=True))}
-    for _ in range(rings):
-        ring = data[place + 1 : place + 1 + data[place]]
-        place += 1 + len(ring)
-        last = ring[-1]
-        for atom in ring:
-            nodes[atom * NODE_WIDTH + RING] = 1
-            k = bond.get((last, atom))
-            edges[(bond[atom, last] if k is None else k) * EDGE_WIDTH + EDGE_RING] = 1
-            last = atom
-
-
-@lru_cache(4096)
-def _atom(record: bytes) -> tuple[bytes, int, bool]:
-    """An atom's codes (those of its ring and chirality left 0), its hydrogens, and whether it has a chiral tag.
-
-    Molecules have few kinds of atoms, so nearly every call is answered from the cache.
+    Others were written by another version of RDKit or have something unknown here: wildcards, atom maps, 256 atoms and
+    more.
     """
-    element, flags, fields = record[0], record[1], int.from_bytes(record[2:6], "little")
-    rest = iter(record[6:])
-    # The order of these lines is that of the bytes.
-    charge = next(rest) if fields & _CHARGE else 0
-    tag = next(rest) if fields & _CHIRAL else 0
-    hybridization = next(rest) if fields & _HYBRIDIZATION else int(rdchem.HybridizationType.SP3)
-    hydrogens = next(rest) if fields & _EXPLICIT else 0
-    if fields & _VALENCE:
-        next(rest)
-    implicit = next(rest) if fields & _IMPLICIT else 0
-    radicals = next(rest) if fields & _RADICALS else 0
-    codes = (
-        element,
-        charge_code(charge - 256 if charge > 127 else charge),
-        0,
-        hybridization,
-        bool(flags & _AROMATIC),
-        0,
-        0,
-        0,
-        min(radicals, MAX_RADICALS),
+    data, start = _concatenate([mol.ToBinary(0) for mol in mols])
+    known = (data[start[:, None] + np.arange(len(_HEADER))] == _HEADER).all(1)
+    known &= ~data[start[:, None] + [_ATOMS + 1, _ATOMS + 2, _ATOMS + 3, _BONDS + 2, _BONDS + 3]].any(1)
+    atoms = np.where(known, data[start + _ATOMS], 0).astype(np.int64)
+    bonds = np.where(known, data[start + _BONDS] + (data[start + _BONDS + 1].astype(np.int64) << 8), 0)
+
+    atom, end = _records(data, start + _FIRST_ATOM, atoms, _atom_width)
+    known &= data[end] == _END_OF_ATOMS
+    bond, end = _records(data, end + 1, bonds, _bond_width)
+    known &= data[end] == _END_OF_BONDS
+    known &= ~data[end[:, None] + [2, 3, 4]].any(1)  # 256 rings
+    molecule_of_atom, molecule_of_bond = (np.repeat(np.arange(len(mols)), count) for count in (atoms, bonds))
+    odd = (data[atom + 1] & _UNKNOWN_OF_ATOMS) | (data[atom + 2] & 1) | (data[atom + 3] & 0xFE)
+    known[molecule_of_atom[(odd | data[atom + 4] | data[atom + 5]) > 0]] = False
+    known[molecule_of_bond[data[bond + 2] & _UNKNOWN_OF_BONDS > 0]] = False
+    if not known.all():
+        kept = [mol for mol, good in zip(mols, known.tolist(), strict=True) if good]
+        return (read(kept) if kept else (walk.walk([]), None))[0], known
+
+    table = GraphTable(
+        offsets={"node": offsets_from_counts(atoms), "edge": offsets_from_counts(bonds)},
+        edge_index=np.stack([data[bond], data[bond + 1]]).astype(np.int64),
+        columns={"x": _nodes(data, atom), "edge_attr": _edges(data, bond)},
     )
-    return bytes(codes), hydrogens if flags & _NO_IMPLICIT else hydrogens + implicit, tag != 0
+    ring, _ = _records(data, end + 5, data[end + 1].astype(np.int64), lambda data, place: data[place] + 1)
+    _mark_rings(table, data, ring, np.repeat(np.arange(len(mols)), data[end + 1]), molecule_of_bond)
+    chiral = np.flatnonzero(_field(data, atom, _CHIRAL, 0))
+    for node, molecule in zip(chiral.tolist(), molecule_of_atom[chiral].tolist(), strict=True):
+        tagged = mols[molecule].GetAtomWithIdx(node - int(table.node_offset[molecule]))
+        table.x[node, walk.CHIRALITY] = walk.chirality_code(tagged)
+    return table, known
 
 
-@lru_cache(1024)
-def _bond(record: bytes) -> bytes:
-    """A bond's codes (that of its ring left 0) from its flags and what they announce."""
-    flags, rest = record[0], iter(record[1:])
-    bond_type = next(rest) if flags & _TYPED else 1
-    if flags & _DIRECTED:
-        next(rest)
-    stereo = next(rest) if flags & _STEREO else 0
-    return bytes((bond_type_code(bond_type), stereo_code(stereo), bool(flags & _CONJUGATED), 0))
+def _concatenate(binaries: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """All bytes, with some to spare at the end, and where each binary starts."""
+    spare = bytes(64)
+    sizes = np.array([len(binary) for binary in binaries], np.int64)
+    return np.frombuffer(b"".join([*binaries, spare]), np.uint8), np.cumsum(sizes) - sizes
+
+
+def _records(
+    data: np.ndarray, first: np.ndarray, counts: np.ndarray, width: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each record of each molecule starts, molecule by molecule, and where each molecule's last one ends.
+
+    `first` and `counts` are `[molecules]`; `width` gives the bytes of the records at some places.
+    """
+    by_count = np.argsort(-counts, kind="stable")
+    place, falling = first[by_count], -counts[by_count]
+    steps = np.arange(-falling[0] if len(falling) else 0)
+    alive = np.searchsorted(falling, -steps)  # the first so many have a record at that step
+    base = (np.cumsum(counts) - counts)[by_count]
+    starts = np.empty(int(counts.sum()), np.int64)
+    last = len(data) - 32  # a molecule that is not what it seems must not lead beyond the end
+    for step, count in enumerate(alive.tolist()):
+        now = place[:count]
+        starts[base[:count] + step] = now
+        now += width(data, now)
+        np.minimum(now, last, out=now)
+    end = np.empty_like(place)
+    end[by_count] = place
+    return starts, end
+
+
+def _atom_width(data: np.ndarray, place: np.ndarray) -> np.ndarray:
+    return _ATOM_WIDTH[_fields(data, place)]
+
+
+def _bond_width(data: np.ndarray, place: np.ndarray) -> np.ndarray:
+    flags = data[place + 2]
+    width = _BOND_WIDTH[flags]
+    stereo = np.flatnonzero(flags & 1 << _STEREO)
+    if len(stereo):
+        width[stereo] += 1 + data[place[stereo] + width[stereo]]
+    return width
+
+
+def _fields(data: np.ndarray, atom: np.ndarray) -> np.ndarray:
+    return data[atom + 2] | (data[atom + 3] & 1).astype(np.int64) << 8
+
+
+def _field(data: np.ndarray, atom: np.ndarray, bit: int, missing: int) -> np.ndarray:
+    """uint8: a field of each atom."""
+    fields = _fields(data, atom)
+    return np.where(fields >> bit & 1, data[atom + 6 + _BEFORE[bit][fields]], np.uint8(missing))
+
+
+def _nodes(data: np.ndarray, atom: np.ndarray) -> np.ndarray:
+    """`x`, but for the columns of chirality and ring, which are 0."""
+    x = np.zeros((len(atom), 9), np.uint8)
+    flags = data[atom + 1]
+    charge = _field(data, atom, _CHARGE, 0).view(np.int8)
+    implicit = np.where(flags >> _NO_IMPLICIT & 1, np.uint8(0), _field(data, atom, _IMPLICIT, 0))
+    x[:, walk.ELEMENT] = data[atom]
+    x[:, walk.CHARGE] = np.clip(charge, -MAX_CHARGE, MAX_CHARGE) + np.int8(MAX_CHARGE)
+    x[:, walk.HYBRIDIZATION] = _field(data, atom, _HYBRIDIZATION, int(rdchem.HybridizationType.SP3))
+    x[:, walk.AROMATIC] = flags >> _AROMATIC & 1
+    x[:, walk.ATTACHED] = _field(data, atom, _EXPLICIT, 0) + implicit
+    x[:, walk.RADICALS] = np.minimum(_field(data, atom, _RADICALS, 0), MAX_RADICALS)
+    return x
+
+
+def _edges(data: np.ndarray, bond: np.ndarray) -> np.ndarray:
+    """`edge_attr`, but for the ring column, which is 0."""
+    edge_attr = np.zeros((len(bond), 4), np.uint8)
+    flags = data[bond + 2]
+    typed, directed, stereo = (flags >> bit & 1 for bit in (_TYPED, _DIRECTED, _STEREO))
+    edge_attr[:, walk.BOND_TYPE] = _TYPE_CODE[np.where(typed, data[bond + 3], np.uint8(1))]
+    edge_attr[:, walk.STEREO] = _STEREO_CODE[np.where(stereo, data[bond + 3 + typed + directed], np.uint8(0))]
+    edge_attr[:, walk.CONJUGATED] = flags >> _CONJUGATED & 1
+    return edge_attr
+
+
+def _mark_rings(
+    table: GraphTable, data: np.ndarray, ring: np.ndarray, molecule_of_ring: np.ndarray, molecule_of_bond: np.ndarray
+) -> None:
+    """Set the ring columns; `ring` holds the places of the rings."""
+    sizes = data[ring].astype(np.int64)
+    offset = offsets_from_counts(sizes)
+    atom = data[ranges(ring + 1, sizes)].astype(np.int64)
+    molecule = np.repeat(molecule_of_ring, sizes)
+    table.x[table.node_offset[molecule] + atom, walk.RING] = 1
+    before = np.roll(atom, 1)
+    before[offset[:-1]] = atom[offset[1:] - 1]
+
+    def key(molecule: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+        return molecule << 16 | np.minimum(begin, end) << 8 | np.maximum(begin, end)
+
+    bonds = key(molecule_of_bond, *table.edge_index)
+    table.edge_attr[:, walk.BOND_RING] = np.isin(bonds, key(molecule, before, atom), kind="sort")

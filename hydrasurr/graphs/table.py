@@ -25,14 +25,16 @@ RAGGED = ("node", "edge", "char")
 def offsets_from_counts(counts: np.ndarray) -> np.ndarray:
     """int64 `[n + 1]` offsets, starting at 0, of rows laid end to end."""
     offsets = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
+    counts.cumsum(out=offsets[1:])
     return offsets
 
 
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The concatenation of `arange(start, start + count)` over all pairs, without a Python loop."""
     offsets = offsets_from_counts(counts)
-    return np.repeat(starts - offsets[:-1], counts) + np.arange(offsets[-1])
+    result = (starts - offsets[:-1]).repeat(counts)
+    result += np.arange(len(result))
+    return result
 
 
 def smallest_uint(largest: int) -> np.dtype:
@@ -99,7 +101,8 @@ class GraphTable:
 
     def counts(self, level: str) -> np.ndarray:
         """int64 `[G]`: rows of `level` in each graph."""
-        return np.diff(self.offsets[level])
+        offset = self.offsets[level]
+        return offset[1:] - offset[:-1]  # np.diff, but at a third of the cost for one graph
 
     def smiles(self) -> list[str]:
         """The SMILES of each graph. Raises KeyError if the table carries none."""
@@ -184,18 +187,24 @@ class GraphTable:
         if np.asarray(indices).dtype == bool:
             raise IndexError("gather takes indices of graphs, not a mask; use np.flatnonzero(mask)")
         indices = np.asarray(indices, np.int64)
-        if len(indices) and not -len(self) <= indices.min() <= indices.max() < len(self):
-            raise IndexError(f"graph index outside a table of {len(self)} graphs")
-        indices = np.where(indices < 0, indices + len(self), indices)
+        if len(indices):
+            if not -len(self) <= (least := indices.min()) <= indices.max() < len(self):
+                raise IndexError(f"graph index outside a table of {len(self)} graphs")
+            if least < 0:
+                indices = np.where(indices < 0, indices + len(self), indices)
         rows, offsets = {"graph": indices}, {}
         for level, offset in self.offsets.items():
             starts = offset[indices]
             counts = offset[indices + 1] - starts
             rows[level], offsets[level] = ranges(starts, counts), offsets_from_counts(counts)
+
+        def take(values: np.ndarray, level: str, axis: int = 0) -> np.ndarray:
+            return values.take(rows[level], axis, mode="clip")  # rows are good; "clip" spares NumPy a check
+
         return GraphTable(
             offsets=offsets,
-            edge_index=np.take(self.edge_index, rows["edge"], axis=1),
-            columns={name: np.take(column, rows[LEVELS[name]], axis=0) for name, column in self.columns.items()},
+            edge_index=take(self.edge_index, "edge", axis=1),
+            columns={name: take(column, LEVELS[name]) for name, column in self.columns.items()},
             directed=self.directed,
         )
 

@@ -1,28 +1,30 @@
-"""The atoms and bonds of a molecule as feature codes, asked of RDKit one by one."""
+"""Molecules as graphs, atoms and bonds asked of RDKit one by one: the plain form of `binary`."""
 
 from __future__ import annotations
 
-from array import array
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
+import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdchem
 
 from hydrasurr.graphs.schema import MAX_CHARGE, MAX_RADICALS
+from hydrasurr.graphs.table import GraphTable, offsets_from_counts
 
-NODE_WIDTH, EDGE_WIDTH = 9, 4
-ELEMENT, CHIRALITY, RING, DEGREE, ATTACHED = 0, 2, 5, 6, 7
-"""Columns of a node's codes; degree and attached hydrogens are left 0 here: they follow from the graph."""
-EDGE_RING = 3
+ELEMENT, CHARGE, CHIRALITY, HYBRIDIZATION, AROMATIC, RING, DEGREE, ATTACHED, RADICALS = range(9)
+"""Columns of a node's codes."""
+BOND_TYPE, STEREO, CONJUGATED, BOND_RING = range(4)
+"""Columns of an edge's codes."""
 
-_BOND_TYPE = {
+BOND_TYPE_CODE = {
     rdchem.BondType.SINGLE: 1,
     rdchem.BondType.DOUBLE: 2,
     rdchem.BondType.TRIPLE: 3,
     rdchem.BondType.AROMATIC: 4,
     rdchem.BondType.DATIVE: 5,
 }
-_STEREO = {
+"""Other types have the code 0."""
+STEREO_CODE = {
     rdchem.BondStereo.STEREONONE: 0,
     rdchem.BondStereo.STEREOANY: 1,
     rdchem.BondStereo.STEREOZ: 2,
@@ -30,67 +32,57 @@ _STEREO = {
     rdchem.BondStereo.STEREOCIS: 4,
     rdchem.BondStereo.STEREOTRANS: 5,
 }
-_OTHER_STEREO = 6
-_CHIRALITY = {"R": 1, "S": 2}
+OTHER_STEREO = 6
+_CHIRALITY_CODE = {"R": 1, "S": 2}
 _OTHER_CHIRALITY = 3
 _UNSPECIFIED = rdchem.ChiralType.CHI_UNSPECIFIED
 
 
-@dataclass
-class Codes:
-    """Atoms and bonds of many molecules, one after another."""
+def walk(mols: Sequence[Chem.Mol]) -> GraphTable:
+    """Graphs of the atoms and bonds that RDKit has, with the columns `x` and `edge_attr`.
 
-    nodes: bytearray = field(default_factory=bytearray)
-    """NODE_WIDTH codes an atom."""
-    hydrogens: bytearray = field(default_factory=bytearray)
-    """Number of hydrogens of each atom that are no atoms of the graph."""
-    edges: bytearray = field(default_factory=bytearray)
-    """EDGE_WIDTH codes a bond."""
-    ends: array = field(default_factory=lambda: array("I"))
-    """Begin and end of each bond, counted within the molecule."""
-
-
-def walk(mol: Chem.Mol, codes: Codes) -> None:
-    """Append the codes of a molecule."""
-    for atom in mol.GetAtoms():
-        codes.nodes += bytes(
-            (
-                atom.GetAtomicNum(),
-                charge_code(atom.GetFormalCharge()),
-                chirality_code(atom) if atom.GetChiralTag() != _UNSPECIFIED else 0,
-                int(atom.GetHybridization()),
-                atom.GetIsAromatic(),
-                atom.IsInRing(),
-                0,
-                0,
-                min(atom.GetNumRadicalElectrons(), MAX_RADICALS),
+    The columns DEGREE and ATTACHED of `x` are not filled in as the schema wants them: the first is 0, the second the
+    number of hydrogens that are no atoms of the molecule. Both follow from the graph.
+    """
+    nodes, edges, ends = bytearray(), bytearray(), []
+    for mol in mols:
+        for atom in mol.GetAtoms():
+            nodes += bytes(
+                (
+                    atom.GetAtomicNum(),
+                    min(max(atom.GetFormalCharge(), -MAX_CHARGE), MAX_CHARGE) + MAX_CHARGE,
+                    chirality_code(atom) if atom.GetChiralTag() != _UNSPECIFIED else 0,
+                    int(atom.GetHybridization()),
+                    atom.GetIsAromatic(),
+                    atom.IsInRing(),
+                    0,
+                    atom.GetTotalNumHs(),
+                    min(atom.GetNumRadicalElectrons(), MAX_RADICALS),
+                )
             )
-        )
-        codes.hydrogens.append(atom.GetTotalNumHs())
-    for bond in mol.GetBonds():
-        codes.edges += bytes(
-            (
-                bond_type_code(bond.GetBondType()),
-                stereo_code(bond.GetStereo()),
-                bond.GetIsConjugated(),
-                bond.IsInRing(),
+        for bond in mol.GetBonds():
+            edges += bytes(
+                (
+                    BOND_TYPE_CODE.get(bond.GetBondType(), 0),
+                    STEREO_CODE.get(bond.GetStereo(), OTHER_STEREO),
+                    bond.GetIsConjugated(),
+                    bond.IsInRing(),
+                )
             )
-        )
-        codes.ends.extend((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
-
-
-def charge_code(charge: int) -> int:
-    return min(max(charge, -MAX_CHARGE), MAX_CHARGE) + MAX_CHARGE
+            ends += (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+    return GraphTable(
+        offsets={
+            "node": offsets_from_counts(np.array([mol.GetNumAtoms() for mol in mols], np.int64)),
+            "edge": offsets_from_counts(np.array([mol.GetNumBonds() for mol in mols], np.int64)),
+        },
+        edge_index=np.array(ends, np.int64).reshape(-1, 2).T,
+        columns={
+            "x": np.frombuffer(nodes, np.uint8).reshape(-1, 9),
+            "edge_attr": np.frombuffer(edges, np.uint8).reshape(-1, 4),
+        },
+    )
 
 
 def chirality_code(atom: Chem.Atom) -> int:
     """Of an atom that has a chiral tag."""
-    return _CHIRALITY.get(atom.GetProp("_CIPCode") if atom.HasProp("_CIPCode") else "", _OTHER_CHIRALITY)
-
-
-def bond_type_code(bond_type: int) -> int:
-    return _BOND_TYPE.get(bond_type, 0)
-
-
-def stereo_code(stereo: int) -> int:
-    return _STEREO.get(stereo, _OTHER_STEREO)
+    return _CHIRALITY_CODE.get(atom.GetProp("_CIPCode") if atom.HasProp("_CIPCode") else "", _OTHER_CHIRALITY)
