@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hydrasurr.graphs.table import GraphTable
+from hydrasurr.graphs.table import GraphTable, smallest_uint
 
 
 @dataclass(frozen=True)
@@ -46,34 +46,30 @@ class GraphBatch:
     @classmethod
     def from_table(cls, table: GraphTable) -> GraphBatch:
         """Build the batch on the CPU. It shares no memory with the table."""
-        node_counts = table.counts("node")
-        base = np.repeat(table.node_offset[:-1], table.counts("edge"))
-        source, destination = table.edge_index + base
-        edge_attr = table.edge_attr
-        if not table.directed:
-            source, destination = np.concatenate([source, destination]), np.concatenate([destination, source])
-            edge_attr = np.concatenate([edge_attr, edge_attr])
-
-        degrees = np.bincount(destination, minlength=table.num_nodes)
+        ends = table.edge_index + table.node_offset[:-1].repeat(table.counts("edge"))
+        degrees = np.bincount(ends[1] if table.directed else ends.ravel(), minlength=table.num_nodes)
         degree_counts = np.bincount(degrees)
-        node_order = np.argsort(degrees.astype(np.uint16), kind="stable")
+        node_order = degrees.astype(smallest_uint(len(degree_counts))).argsort(kind="stable")  # a radix sort
         position = np.empty_like(node_order)
         position[node_order] = np.arange(len(node_order))
-        source, destination = position[source], position[destination]
-        edge_order = np.argsort(destination * len(node_order) + source)
+        edge_index, edge_order = sorted_edges(position.take(ends, mode="clip"), len(position), table.directed)
+        graph_index = np.arange(len(table)).repeat(table.counts("node"))
 
-        graph_index = np.repeat(np.arange(len(table)), node_counts)
+        def take(values: np.ndarray, rows: np.ndarray) -> Tensor:
+            # Short rows are copied far faster than by values[rows], and without a check of `rows`, which are good.
+            return torch.from_numpy(values.take(rows, axis=0, mode="clip"))
+
         y, node_y = table.columns.get("y"), table.columns.get("node_y")
         return cls(
-            x=torch.from_numpy(table.x[node_order]),
-            edge_index=torch.from_numpy(np.stack([source[edge_order], destination[edge_order]])),
-            edge_attr=torch.from_numpy(edge_attr[edge_order]),
-            graph_index=torch.from_numpy(graph_index[node_order]),
+            x=take(table.x, node_order),
+            edge_index=torch.from_numpy(edge_index),
+            edge_attr=take(table.edge_attr, edge_order),
+            graph_index=take(graph_index, node_order),
             node_order=torch.from_numpy(node_order),
             degree_counts=tuple(degree_counts.tolist()),
             num_graphs=len(table),
             y=None if y is None else torch.from_numpy(np.array(y)),
-            node_y=None if node_y is None else torch.from_numpy(node_y[node_order]),
+            node_y=None if node_y is None else take(node_y, node_order),
         )
 
     @property
@@ -99,3 +95,33 @@ class GraphBatch:
         restored = torch.empty_like(node_values)
         restored[self.node_order] = node_values
         return restored
+
+
+def sorted_edges(ends: np.ndarray, nodes: int, directed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """All directed edges by destination, then source, then row: int64 `[2, E]` ends, and int64 `[E]` rows.
+
+    `ends` (int64 `[2, rows]`, below `nodes`) holds the sources and destinations of each row of the table; unless
+    `directed`, a row stands for both directions.
+    """
+    source, destination = (ends[:1], ends[1:]) if directed else (ends, ends[::-1])
+    row = np.arange(ends.shape[1])
+    bits = max(nodes, len(row)).bit_length()
+    if 3 * bits > 63:
+        row = np.tile(row, len(source))
+        source, destination = source.ravel(), destination.ravel()
+        order = np.lexsort((row, source, destination))
+        return np.stack([source[order], destination[order]]), row[order]
+    # Each edge in one number, since NumPy sorts numbers several times faster than it finds an order.
+    keys = destination << bits
+    keys |= source
+    keys <<= bits
+    keys |= row
+    keys = keys.ravel()
+    keys.sort()
+    mask = (1 << bits) - 1
+    row = keys & mask
+    edge_index = np.empty((2, len(keys)), np.int64)
+    np.right_shift(keys, 2 * bits, out=edge_index[1])
+    keys >>= bits
+    np.bitwise_and(keys, mask, out=edge_index[0])
+    return edge_index, row

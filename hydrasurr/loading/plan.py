@@ -12,6 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hydrasurr.graphs.table import ranges
+from hydrasurr.loading.permutation import permutation
+
+_GRAPHS_AT_ONCE = 1 << 16
+"""Graphs whose places are looked up together: enough to be fast, few enough to fit the cache."""
+
 
 @dataclass(frozen=True)
 class Share:
@@ -40,14 +46,16 @@ def exact_batches(
     """Indices of each batch under an exact global shuffle.
 
     Step `s` of all ranks together is one run of the global permutation, so `W` ranks with batches of `B`
-    see in each step the same graphs as one rank with batches of `W B`. Costs 8 bytes a graph of the split.
+    see in each step the same graphs as one rank with batches of `W B`. Needs about 10 MB, however large the split.
     """
-    length = graphs // share.world_size
-    order = np.random.default_rng((seed, epoch)).permutation(graphs)
-    for step in range(first_step, steps_per_epoch(graphs, batch_size, share)):
-        size = min(batch_size, length - step * batch_size)
-        start = step * batch_size * share.world_size + share.rank * size
-        yield order[start : start + size]
+    length, steps = graphs // share.world_size, steps_per_epoch(graphs, batch_size, share)
+    order = permutation(graphs, (seed, epoch))
+    at_once = max(1, _GRAPHS_AT_ONCE // batch_size)
+    for first in range(first_step, steps, at_once):
+        step = np.arange(first, min(first + at_once, steps))
+        sizes = np.minimum(batch_size, length - step * batch_size)
+        starts = step * batch_size * share.world_size + share.rank * sizes
+        yield from np.split(order(ranges(starts, sizes)), np.cumsum(sizes)[:-1])
 
 
 @dataclass(frozen=True)

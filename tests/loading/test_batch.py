@@ -14,6 +14,7 @@ from torch_geometric.data import Batch
 from hydrasurr.graphs import GraphTable
 from hydrasurr.graphs.pyg import to_pyg
 from hydrasurr.loading import GraphBatch
+from hydrasurr.loading.batch import sorted_edges
 from tests.molecules import HARD
 from tests.tables import atom_table, graph_tables, molecule_table
 
@@ -61,6 +62,16 @@ def check(table: GraphTable) -> GraphBatch:
 def test_any_graphs(table: GraphTable) -> None:
     batch = check(table)
     np.testing.assert_array_equal(batch.in_table_order(batch.node_y), table.columns["node_y"])
+
+
+@pytest.mark.parametrize("directed", [False, True])
+@given(seed=st.integers(0, 2**32))
+def test_edges_of_batches_too_large_for_one_number_an_edge(directed: bool, seed: int) -> None:
+    """With many nodes another way of sorting is taken; parallel edges and self-loops included, it finds the same."""
+    ends = np.random.default_rng(seed).integers(0, 5, (2, 30))
+    ways = [sorted_edges(ends, nodes, directed) for nodes in (5, 2**21)]
+    for found, expected in zip(*ways, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_molecules(real_smiles: list[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hydrasurr.loading.permutation import DRAWN_WHOLE
 from hydrasurr.loading.plan import Share, block_windows, exact_batches, steps_per_epoch
 
 counts = st.integers(0, 200)
@@ -84,6 +85,27 @@ def test_every_place_is_equally_likely() -> None:
     expected = epochs * 10 / 50
     chi_squared = ((np.bincount(first, minlength=50) - expected) ** 2 / expected).sum()
     assert chi_squared < 49 + 4 * np.sqrt(2 * 49)
+
+
+@pytest.mark.parametrize("world_size, batch_size", [(3, 1000), (2, 100_000)])
+def test_splits_whose_order_is_not_drawn_whole(world_size: int, batch_size: int) -> None:
+    """Shares as above, the graphs of one rank in each step, and a start in the middle."""
+    graphs = DRAWN_WHOLE + 1001
+    shares = [list(exact_batches(graphs, batch_size, share, 1, 2)) for share in everyone(world_size)]
+    length = graphs // world_size
+    sizes = [batch_size] * (length // batch_size) + [length % batch_size]
+    assert all([len(batch) for batch in share] == sizes for share in shares)
+    seen = np.concatenate([batch for share in shares for batch in share])
+    assert np.bincount(seen, minlength=graphs).max() == 1
+    alone = np.concatenate(list(exact_batches(graphs, batch_size * world_size, Share(), 1, 2)))
+    for step, together in enumerate(zip(*shares, strict=True)):
+        start = step * batch_size * world_size
+        expected = alone[start : start + sum(map(len, together))]
+        assert np.array_equal(np.concatenate(together), expected)
+    middle = len(sizes) // 2
+    resumed = exact_batches(graphs, batch_size, Share(0, world_size), 1, 2, middle)
+    for batch, expected in zip(resumed, shares[0][middle:], strict=True):
+        assert np.array_equal(batch, expected)
 
 
 # -- contiguous parts ----------------------------------------------------------------------------------
