@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass
@@ -36,14 +37,22 @@ class Timing:
         return statistics.median(theirs / mine for mine, theirs in pairs) * self.items / other.items
 
 
-def interleaved(cases: dict[str, Callable[[], int]], repeats: int, warmup: int = 1) -> dict[str, Timing]:
+def interleaved(
+    cases: dict[str, Callable[[], int]],
+    repeats: int,
+    warmup: int = 1,
+    before: Mapping[str, Callable[[], object]] = MappingProxyType({}),
+) -> dict[str, Timing]:
     """Run all cases in turn, `repeats` rounds, so that a slow spell of the machine meets all of them.
 
-    A case does its work and returns the number of items it handled; the first `warmup` rounds do not count.
+    A case does its work and returns the number of items it handled; the first `warmup` rounds do not count. What is
+    in `before` under the name of a case is called each time before it and not timed.
     """
     timings = {name: Timing() for name in cases}
     for turn in range(warmup + repeats):
         for name, case in cases.items():
+            if name in before:
+                before[name]()
             gc.collect()
             wall, cpu = time.perf_counter(), time.process_time()
             items = case()

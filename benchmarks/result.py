@@ -52,6 +52,8 @@ class Result:
     notes: list[str] = field(default_factory=list)
     minimal: bool = False
     """Made in minimal mode: shows that the benchmark works, says nothing about speed."""
+    command: str = ""
+    """What was typed, if not `python -m benchmarks NAME`."""
 
     def show(self, console: Console) -> None:
         console.print(f"\n[bold]{self.name}[/]: {self.title}")
@@ -81,7 +83,7 @@ class Result:
         return path
 
     def _markdown(self, where: dict[str, Any]) -> str:
-        lines = [f"# {self.name}", "", self.title, "", f"`python -m benchmarks {self.name}`", ""]
+        lines = [f"# {self.name}", "", self.title, "", f"`{self.command or f'python -m benchmarks {self.name}'}`", ""]
         if self.minimal:
             lines += ["Made in minimal mode: the figures say nothing about speed.", ""]
         if self.rows:
