@@ -6,8 +6,8 @@ import torch
 from rdkit import Chem
 from torch_geometric.data import Data
 
-from hydrasurr.graphs.schema import MAX_DEGREE, MAX_HYDROGENS, MAX_RADICALS
-from hydrasurr.graphs.walk import bond_type_code, charge_code, chirality_code, stereo_code
+from hydrasurr.graphs.schema import MAX_CHARGE, MAX_DEGREE, MAX_HYDROGENS, MAX_RADICALS
+from hydrasurr.graphs.walk import BOND_TYPE_CODE, OTHER_STEREO, STEREO_CODE, chirality_code
 
 _UNTAGGED = Chem.ChiralType.CHI_UNSPECIFIED
 _S = int(Chem.HybridizationType.S)
@@ -34,7 +34,7 @@ def _atom(atom: Chem.Atom) -> list[int]:
     element = atom.GetAtomicNum()
     return [
         element,
-        charge_code(atom.GetFormalCharge()),
+        min(max(atom.GetFormalCharge(), -MAX_CHARGE), MAX_CHARGE) + MAX_CHARGE,
         chirality_code(atom) if atom.GetChiralTag() != _UNTAGGED else 0,
         _S if element == 1 else int(atom.GetHybridization()),  # AddHs leaves it open
         int(atom.GetIsAromatic()),
@@ -47,8 +47,8 @@ def _atom(atom: Chem.Atom) -> list[int]:
 
 def _bond(bond: Chem.Bond) -> list[int]:
     return [
-        bond_type_code(bond.GetBondType()),
-        stereo_code(bond.GetStereo()),
+        BOND_TYPE_CODE.get(bond.GetBondType(), 0),
+        STEREO_CODE.get(bond.GetStereo(), OTHER_STEREO),
         int(bond.GetIsConjugated()),
         int(bond.IsInRing()),
     ]

@@ -19,7 +19,20 @@ def aggregate(messages: Tensor, names: Sequence[str]) -> Tensor:
 
     The variance is the mean squared deviation; `names` are distinct and among mean, min, max, std, sum, var.
     """
+    if torch.compiler.is_compiling():
+        return _plain(messages, names)
     return _Aggregate.apply(messages, tuple(names))
+
+
+def _plain(messages: Tensor, names: Sequence[str]) -> Tensor:
+    """The same for torch.compile, which cannot look into `_Aggregate` but derives a fused backward pass itself."""
+    mean = messages.mean(0)
+    variance = (messages - mean).square().mean(0)
+    spread = variance > MIN_VARIANCE
+    std = torch.where(spread, torch.where(spread, variance, 1.0).sqrt(), 0.0)
+    value = {"mean": mean, "var": variance, "std": std, "sum": messages.sum(0)}
+    value |= {"min": messages.amin(0), "max": messages.amax(0)}
+    return torch.cat([value[name] for name in names], 1)
 
 
 class _Aggregate(torch.autograd.Function):

@@ -62,7 +62,8 @@ class Edges:
     @cached_property
     def degrees(self) -> Tensor:
         """int64 `[number of groups]`: the degree of each group."""
-        return torch.tensor([group.degree for group in self.groups], device=self.index.device)
+        every = torch.arange(len(self.batch.degree_counts), device=self.index.device)  # no copy that a GPU waits for
+        return torch.cat([every[:0], *(every[group.degree, None] for group in self.groups)])
 
     @cached_property
     def _incidence(self) -> Incidence:

@@ -15,7 +15,8 @@ class Incidence:
 
     `gather` computes `M @ rows`, `scatter` computes `M.T @ values`. Each is the derivative of the other. Both are
     sums over bags of rows, in an order that depends on `choice` alone: results repeat bit for bit on any number
-    of threads and, unlike `index_add`, on a GPU too.
+    of threads and, unlike `index_add`, on a GPU too. Under torch.compile they are gathers and `index_add`, which it can
+    differentiate and fuse with what surrounds them.
 
     Parameters
     ----------
@@ -29,10 +30,15 @@ class Incidence:
 
     def gather(self, rows: Tensor) -> Tensor:
         """`out[b] = sum of rows[choice[b, i]] over i`: `[R, F]` to `[B, F]`."""
+        if torch.compiler.is_compiling():
+            return rows[self.choice].sum(1)
         return _BagSum.apply(rows, self, False)
 
     def scatter(self, values: Tensor) -> Tensor:
         """`out[r] = sum of values[b] over all b with r in choice[b]`: `[B, F]` to `[R, F]`."""
+        if torch.compiler.is_compiling():
+            sums = values.new_zeros(self.num_rows, values.shape[1])
+            return sums.index_add(0, self.choice.flatten(), values.repeat_interleave(self.choice.shape[1], 0))
         return _BagSum.apply(values, self, True)
 
     @cached_property

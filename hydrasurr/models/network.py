@@ -87,6 +87,9 @@ class GraphNetwork(nn.Module):
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float64))
         self.graph_targets = [i for i, target in enumerate(self.targets) if target.level == "graph"]
         self.node_targets = [i for i, target in enumerate(self.targets) if target.level == "node"]
+        for level in ("graph", "node"):  # as tensors, since a list would be copied to a GPU at every use
+            columns = torch.tensor(getattr(self, f"{level}_targets"), dtype=torch.int64)
+            self.register_buffer(f"{level}_columns", columns, persistent=False)
 
         width, conv = config.hidden, config.conv
         with_edge_features = config.edge_features and conv.takes_edge_features and len(schema.edges) > 0
@@ -138,8 +141,8 @@ class GraphNetwork(nn.Module):
             self._spread(prediction.node_log_variance, "node"),
         )
 
-    def _columns(self, level: str) -> list[int]:
-        return self.graph_targets if level == "graph" else self.node_targets
+    def _columns(self, level: str) -> Tensor:
+        return self.graph_columns if level == "graph" else self.node_columns
 
     def _values(self, standardised: Tensor | None, level: str) -> Tensor | None:
         columns = self._columns(level)

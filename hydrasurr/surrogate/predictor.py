@@ -16,7 +16,8 @@ from hydrasurr.graphs.schema import Target
 from hydrasurr.graphs.table import GraphTable
 from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.ensemble import Ensemble
-from hydrasurr.models.package import load_package, save_package
+from hydrasurr.models.network import Physical
+from hydrasurr.models.small_batch import SmallBatchPNA
 
 MAX_ATOMS = 65_536
 """Largest molecule a surrogate takes; far beyond what it was trained on, so only a guard."""
@@ -81,6 +82,8 @@ class Surrogate:
         self.schema = first.schema
         self.targets = tuple(target for target in first.targets if target.level == "graph")
         self.node_targets = tuple(target for target in first.targets if target.level == "node")
+        small = all(map(SmallBatchPNA.applies, ensemble.networks))
+        self._small = list(map(SmallBatchPNA, ensemble.networks)) if small else []
         self._rdkit = threading.Lock()
 
     def predict(self, smiles: str | Sequence[str]) -> Predictions:
@@ -126,11 +129,15 @@ class Surrogate:
 
     def save(self, path: str | Path) -> None:
         """Write the model as one file, which `hydrasurr.load` reads anywhere."""
+        from hydrasurr.models.package import save_package
+
         save_package(path, list(self.ensemble.networks), self.notes)
 
     @torch.inference_mode()
-    def _query(self, batch: GraphBatch):
-        return self.ensemble.physical(self.ensemble(batch))
+    def _query(self, batch: GraphBatch) -> Physical:
+        small = bool(self._small) and all(network.takes(batch) for network in self._small)
+        predictions = [network(batch) for network in self._small] if small else self.ensemble(batch)
+        return self.ensemble.physical(predictions)
 
     def _compute(self, table: GraphTable) -> tuple[np.ndarray, np.ndarray | None]:
         result = self._query(GraphBatch.from_table(table).to(self.device))
@@ -145,6 +152,8 @@ def load(path: str | Path | Sequence[str | Path], device: str | torch.device = "
 
     Raises HydrasurrError if there is none, or if several differ in features or targets.
     """
+    from hydrasurr.models.package import load_package
+
     device = _find_device(device)
     files = [file for p in ([path] if isinstance(path, str | Path) else path) for file in model_files(p)]
     packages = [load_package(file) for file in files]

@@ -58,6 +58,16 @@ def test_the_result_does_not_depend_on_the_company(run_dir: Path) -> None:
     np.testing.assert_allclose(in_pairs, together, rtol=1e-5)
 
 
+def test_one_molecule_equals_one_of_many(run_dir: Path) -> None:
+    """Few molecules take another way through the network than many."""
+    surrogate = hydrasurr.load([run_dir, run_dir])
+    many = surrogate.predict(MOLECULES * 12)
+    for place, smiles in enumerate(MOLECULES):
+        alone = surrogate.predict(smiles)
+        np.testing.assert_allclose(alone.values[0], many.values[place], rtol=1e-5)
+        np.testing.assert_allclose(alone.std[0], many.std[place], atol=1e-9)
+
+
 def test_empty_requests(run_dir: Path) -> None:
     surrogate = hydrasurr.load(run_dir)
     assert surrogate.predict([]).values.shape == (0, 1)
