@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
 
@@ -32,6 +33,8 @@ def main(
     """Correctness and speed on a GPU. Exits with 1 if anything is not correct."""
     start = time.monotonic()
     dry = device == "cpu"
+    if not dry and not torch.cuda.is_available():
+        raise typer.BadParameter("torch finds no CUDA device here; '--device cpu' makes a dry run")
     result = Result(
         "gpu_dry_run" if dry else "gpu",
         "a dry run on the CPU: nothing here was measured on a GPU"

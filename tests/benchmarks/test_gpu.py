@@ -58,6 +58,15 @@ def test_a_dry_run_without_chemistry(molecules: Path, tmp_path: Path) -> None:
     assert len(result["bars"]) == 3
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which would be measured")
+def test_without_a_gpu_nothing_is_written(molecules: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", str(molecules), "--out", str(tmp_path / "results")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no CUDA device" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.fixture
 def damaged(molecules: Path, tmp_path: Path) -> Path:
     path = tmp_path / "damaged.npz"
