@@ -46,7 +46,7 @@ def walk(mols: Sequence[Chem.Mol]) -> GraphTable:
     """
     nodes, edges, ends = bytearray(), bytearray(), []
     for mol in mols:
-        for atom in mol.GetAtoms():
+        for atom in map(mol.GetAtomWithIdx, range(mol.GetNumAtoms())):  # GetAtoms() goes through Python at each step
             nodes += bytes(
                 (
                     atom.GetAtomicNum(),
@@ -60,7 +60,7 @@ def walk(mols: Sequence[Chem.Mol]) -> GraphTable:
                     min(atom.GetNumRadicalElectrons(), MAX_RADICALS),
                 )
             )
-        for bond in mol.GetBonds():
+        for bond in map(mol.GetBondWithIdx, range(mol.GetNumBonds())):
             edges += bytes(
                 (
                     BOND_TYPE_CODE.get(bond.GetBondType(), 0),
