@@ -37,12 +37,18 @@ def data_parallel(
     sent : bytes of gradients sent, added to as GradientGroup says
     updates : steps of the optimizer before now, in a run that goes on
     """
+    device = next(network.parameters()).device
+    overlap = config.overlap
+    if overlap is None:
+        overlap = device.type == "cuda" or config.bucket_mb is not None
     whole_mb = sum(parameter.nbytes for parameter in network.parameters()) / 2**20 + 1
     parallel = DistributedDataParallel(
-        network, bucket_cap_mb=config.bucket_mb if config.overlap else whole_mb, gradient_as_bucket_view=True
+        network,
+        bucket_cap_mb=config.bucket_mb if overlap else whole_mb,
+        gradient_as_bucket_view=True,
+        broadcast_buffers=False,  # those of rank 0 count, and others need them in evaluation only: see `share_buffers`
     )
     group = GradientGroup(find_nodes(config.ranks_per_node) if config.hierarchical else [], sent)
-    device = next(network.parameters()).device
     parallel.register_comm_hook(BucketQueue(_average(config, group, updates), device, timer), _average_in_queue)
     return parallel
 
@@ -64,6 +70,12 @@ def _average(config: CommunicationConfig, group: GradientGroup, updates: int) ->
         orthogonalization_epsilon=1e-8,  # a gradient may be zero
     )
     return partial(powerSGD_hook, state)
+
+
+def share_buffers(network: nn.Module) -> None:
+    """Give every rank the buffers of rank 0, such as the running statistics of batch norms; called by all ranks."""
+    for buffer in network.buffers():
+        dist.broadcast(buffer, 0)
 
 
 class BucketQueue:

@@ -95,8 +95,9 @@ class CommunicationConfig(Strict):
     network. For Gloo and slow networks; NCCL does the like by itself."""
     ranks_per_node: int | None = Field(None, gt=0)
     """Consecutive ranks that count as a node when `hierarchical`; null: the ranks of one machine."""
-    overlap: bool = True
-    """Average gradients in buckets, each while the backward pass goes on; false: all at once at its end."""
+    overlap: bool | None = None
+    """true: average gradients in buckets, each while the backward pass goes on; false: all at once at its end. null:
+    true on GPUs, and false on CPUs, where averaging takes the cores from the backward pass."""
     bucket_mb: float | None = Field(None, gt=0)
     """Size of a bucket in MiB; null: that of torch, 25 MiB with a first one of 1 MiB."""
 
@@ -104,7 +105,7 @@ class CommunicationConfig(Strict):
     def _keys_agree(self) -> CommunicationConfig:
         if self.ranks_per_node is not None and not self.hierarchical:
             raise ValueError("ranks_per_node is set, but only hierarchical communication knows nodes; set hierarchical")
-        if self.bucket_mb is not None and not self.overlap:
+        if self.bucket_mb is not None and self.overlap is False:
             raise ValueError("bucket_mb is set, but without overlap there is one bucket; leave it out or set overlap")
         return self
 

@@ -21,7 +21,7 @@ from hydrasurr.loading import BatchLoader, GraphBatch
 from hydrasurr.models.network import GraphNetwork
 from hydrasurr.stores.base import GraphStore
 from hydrasurr.training import checkpoint
-from hydrasurr.training.communication import data_parallel
+from hydrasurr.training.communication import data_parallel, share_buffers
 from hydrasurr.training.config import TrainingConfig
 from hydrasurr.training.ema import EMA
 from hydrasurr.training.evaluation import evaluate
@@ -242,6 +242,8 @@ class Trainer:
         """Fill in the validation part of `record`; keep the network if it is the best so far."""
         progress = self.progress
         start = time.perf_counter()
+        if self.ranks.world_size > 1:
+            share_buffers(self.candidate)
         # Without a validation split the training metrics decide.
         if len(self.store["val"]):
             sums = evaluate(self.candidate, self.task, self.store["val"], share_of(self.ranks), self.config.batch_size)
