@@ -109,7 +109,7 @@ class SmallBatchPNA:
         return Prediction(graph, node, graph_log_variance, node_log_variance)
 
     def _aggregate(self, messages: np.ndarray, slots: _Slots, out: list[np.ndarray]) -> None:
-        """Put each statistic of messages `[D, N, F]` into its `[N, F]` of `out`: without neighbours, anything finite."""
+        """Put each statistic of messages `[D, N, F]` into its `[N, F]` of `out`; for single atoms anything finite."""
         mean = np.add.reduce(messages * slots.weight, 0)
         variance = None
         if "std" in self._aggregators or "var" in self._aggregators:
