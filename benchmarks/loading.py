@@ -13,7 +13,7 @@ from torch_geometric.loader import DataLoader
 
 from benchmarks.measure import Timing, interleaved
 from benchmarks.molecules import Setting, dataset
-from benchmarks.peer_stores import PickleFolder, WideBP, drop_from_memory, pyg_graphs
+from benchmarks.peer_stores import PickleFolder, WideBP, drop_from_memory, wide_graphs
 from benchmarks.pyg_molecules import pyg_data
 from benchmarks.result import Bar, Result
 from hydrasurr.graphs import GraphTable
@@ -91,7 +91,7 @@ class _Data:
         split = open_store(self.path)["train"]
         table = split.read(0, len(split))
         self.smiles, self.table = table.smiles(), table.select(COLUMNS)
-        self.list = pyg_graphs(self.table)
+        self.list = wide_graphs(self.table)
         self.pickles = PickleFolder.write(self.path.with_name("pickles"), self.list[: self.few[PICKLES]])
         self.wide = {name: self.path.with_name(f"{name}.bp") for name in (SAMPLES, BLOCKS)}
         for path, block in zip(self.wide.values(), (len(self.table), 1024), strict=True):

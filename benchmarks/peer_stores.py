@@ -20,7 +20,8 @@ from hydrasurr.graphs.table import offsets_from_counts
 
 FILES_IN_A_FOLDER = 10_000
 
-def pyg_graphs(table: GraphTable) -> list[Data]:
+
+def wide_graphs(table: GraphTable) -> list[Data]:
     """One `Data` a graph, as PyG users and HydraGNN have it."""
     graphs = []
     for graph in table:

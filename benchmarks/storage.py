@@ -6,7 +6,7 @@ import pickle
 import shutil
 
 from benchmarks.molecules import Setting, dataset
-from benchmarks.peer_stores import WideBP, pyg_graphs, size_of
+from benchmarks.peer_stores import WideBP, size_of, wide_graphs
 from benchmarks.result import Bar, Result
 from hydrasurr.graphs.table import GraphTable
 from hydrasurr.stores import SPLITS, create_writer, open_store
@@ -68,4 +68,4 @@ def _compare(result: Result, setting: Setting, source: str) -> None:
 
 def _pickled(table: GraphTable) -> float:
     """Mean size of a pickle."""
-    return sum(len(pickle.dumps(graph, pickle.HIGHEST_PROTOCOL)) for graph in pyg_graphs(table)) / len(table)
+    return sum(len(pickle.dumps(graph, pickle.HIGHEST_PROTOCOL)) for graph in wide_graphs(table)) / len(table)

@@ -32,7 +32,6 @@ from hydrasurr.models.pooling import pool
 
 MAX_NODES = 400
 """Batches with more nodes are faster through the network itself."""
-_MAX_DEGREE = 16
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ class SmallBatchPNA:
         self._network = network
         first = network.convs[0]
         self._width, self._aggregators = first.width, first.aggregators
-        degrees = torch.arange(_MAX_DEGREE + 1)
+        degrees = torch.arange(len(network.degree_histogram))  # more would be a matrix a layer each for nothing
+        self._degrees = len(degrees)
         convs = zip(network.convs, network.norms, strict=True)
         self._layers = [_layer(conv, norm, network.activation, degrees) for conv, norm in convs]
         features = network.edge_encoder.encoder(network.edge_encoder.combinations)
@@ -79,8 +79,8 @@ class SmallBatchPNA:
         self._node_table, self._node_rows = network.node_encoder.weight.numpy(), network.node_encoder.rows.numpy()
 
     def takes(self, batch: GraphBatch) -> bool:
-        """Whether a batch is small enough, and within what was prepared."""
-        return batch.num_nodes <= MAX_NODES and len(batch.degree_counts) <= _MAX_DEGREE + 1
+        """Whether a batch is small enough, and has no node of a higher degree than the training data."""
+        return batch.num_nodes <= MAX_NODES and len(batch.degree_counts) <= self._degrees
 
     @torch.inference_mode()
     def __call__(self, batch: GraphBatch) -> Prediction:

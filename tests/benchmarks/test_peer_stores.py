@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
-from benchmarks.peer_stores import PickleFolder, WideBP, drop_from_memory, pyg_graphs, size_of
+from benchmarks.peer_stores import PickleFolder, WideBP, drop_from_memory, size_of, wide_graphs
 from hydrasurr.graphs import GraphTable
 from hydrasurr.loading import GraphBatch
 from tests.tables import molecule_table
@@ -28,7 +28,7 @@ def same(a: Data, b: Data) -> bool:
 
 def test_pyg_graphs(table: GraphTable) -> None:
     """As many users have them, and once collated the same as a batch of hydrasurr."""
-    batch, ours = Batch.from_data_list(pyg_graphs(table)), GraphBatch.from_table(table)
+    batch, ours = Batch.from_data_list(wide_graphs(table)), GraphBatch.from_table(table)
     assert (batch.x.dtype, batch.edge_attr.dtype, batch.y.dtype) == (torch.float32,) * 3
     assert batch.edge_index.dtype == torch.int64
     assert torch.equal(batch.x[ours.node_order], ours.x.float())
@@ -40,7 +40,7 @@ def test_pyg_graphs(table: GraphTable) -> None:
 
 
 def test_pickles(table: GraphTable, tmp_path: Path) -> None:
-    graphs = pyg_graphs(table)
+    graphs = wide_graphs(table)
     folder = PickleFolder.write(tmp_path / "pickles", graphs)
     files = [folder.file(index) for index in range(len(graphs))]
     drop_from_memory(files)
@@ -55,7 +55,7 @@ def test_pickles(table: GraphTable, tmp_path: Path) -> None:
 def test_wide_bp(table: GraphTable, tmp_path: Path, block: int) -> None:
     WideBP.write(tmp_path / "wide.bp", table, block)
     wide = WideBP(tmp_path / "wide.bp")
-    graphs = pyg_graphs(table)
+    graphs = wide_graphs(table)
     assert len(wide) == len(graphs)
     assert all(same(wide[index], graph) for index, graph in enumerate(graphs))
     content = sum(value.nbytes for graph in graphs for _, value in graph)

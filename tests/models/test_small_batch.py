@@ -61,3 +61,9 @@ def test_what_it_does_not_take(graphs):
     small = SmallBatchPNA(graphs.network(table).eval())
     assert small.takes(GraphBatch.from_table(table[:2]))
     assert not small.takes(GraphBatch.from_table(table))
+
+
+def test_a_degree_that_the_training_data_do_not_have(graphs):
+    small = SmallBatchPNA(graphs.network(graphs.random_table(2, max_degree=3)).eval())
+    assert small.takes(GraphBatch.from_table(graphs.random_table(4, max_degree=3)))
+    assert not small.takes(GraphBatch.from_table(graphs.random_table(4, max_degree=4)))
