@@ -18,6 +18,10 @@ class StoreError(HydrasurrError):
     """A data set on disk is missing, incomplete or damaged."""
 
 
+class StructureError(HydrasurrError):
+    """An atomic structure cannot be one: wrong shapes, numbers that are none, a missing cell."""
+
+
 class ConfigError(HydrasurrError):
     """A run configuration or a dataset card has a wrong key or value."""
 

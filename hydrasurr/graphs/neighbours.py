@@ -1,0 +1,89 @@
+"""Pairs of atoms within a cutoff, periodic images included: vesin's neighbour list, with a Verlet skin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from vesin import NeighborList as VesinList
+
+from hydrasurr.graphs.systems import Systems
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """`P` pairs of atoms, each once (a half list), in no particular order.
+
+    Attributes
+    ----------
+    i, j : int64 `[P]`, atoms, counted over all systems
+    shift : int32 `[P, 3]`, cell vectors to add to atom j to get the image that is meant
+    vector : float64 `[P, 3]`, from atom i to that image of atom j, Angstrom
+    distance : float64 `[P]`, Angstrom
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    shift: np.ndarray
+    vector: np.ndarray
+    distance: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.i)
+
+    def within(self, cutoff: float) -> Pairs:
+        """The pairs that are no farther apart than `cutoff`."""
+        near = self.distance <= cutoff
+        if near.all():
+            return self
+        return Pairs(self.i[near], self.j[near], self.shift[near], self.vector[near], self.distance[near])
+
+    def both_directions(self) -> Pairs:
+        """Each pair also from j to i, as message passing needs it: a full list, `[2 P]`."""
+        return Pairs(
+            np.concatenate([self.i, self.j]),
+            np.concatenate([self.j, self.i]),
+            np.concatenate([self.shift, -self.shift]),
+            np.concatenate([self.vector, -self.vector]),
+            np.concatenate([self.distance, self.distance]),
+        )
+
+
+class NeighbourList:
+    """Finds pairs within a cutoff, each time for the positions as they are then.
+
+    Parameters
+    ----------
+    cutoff : Angstrom
+    skin : Angstrom; with a skin, candidates up to `cutoff + skin` are kept and searched again only once an atom has
+        moved by half of it, or the cell has changed. The pairs are the same with any skin.
+    threads : of the search
+    """
+
+    def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1):
+        if cutoff <= 0 or skin < 0:
+            raise ValueError(f"cutoff {cutoff} must be positive, and skin {skin} not negative")
+        self.cutoff, self.skin, self.threads = cutoff, skin, threads
+        self._lists: list[VesinList] = []
+
+    def pairs(self, systems: Systems) -> Pairs:
+        """The pairs of all systems."""
+        while len(self._lists) < len(systems):
+            vesin = VesinList(cutoff=self.cutoff, full_list=False, skin=self.skin, n_threads=self.threads)
+            self._lists.append(vesin)
+        if len(systems) == 1:
+            return self._search(0, systems)
+        found = [self._search(s, systems[s]) for s in range(len(systems))]
+        if not found:
+            nothing = np.empty(0, np.int64)
+            return Pairs(nothing, nothing, np.empty((0, 3), np.int32), np.empty((0, 3)), np.empty(0))
+        starts = systems.offset[:-1].repeat([len(pairs) for pairs in found])
+        i, j, shift, vector, distance = (
+            np.concatenate([getattr(pairs, name) for pairs in found])
+            for name in ("i", "j", "shift", "vector", "distance")
+        )
+        return Pairs(i + starts, j + starts, shift, vector, distance)
+
+    def _search(self, slot: int, system: Systems) -> Pairs:
+        i, j, *rest = self._lists[slot].compute(system.positions, system.cell[0], system.pbc[0], "ijSDd")
+        return Pairs(i.view(np.int64), j.view(np.int64), *rest)

@@ -1,0 +1,1 @@
+"""Energies, forces and virials: one contract, and what implements it."""
