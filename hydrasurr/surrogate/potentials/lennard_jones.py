@@ -24,7 +24,9 @@ class LennardJones(PairPotential):
         self._at_cutoff = 4 * epsilon * (attraction**2 - attraction) if shift else 0.0
 
     def radial(self, distance: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        attraction = (self.sigma / distance) ** 6
+        ratio = self.sigma / distance
+        square = ratio * ratio
+        attraction = square * square * square
         repulsion = attraction * attraction
         energy = 4 * self.epsilon * (repulsion - attraction) - self._at_cutoff
         return energy, 24 * self.epsilon * (2 * repulsion - attraction) / distance

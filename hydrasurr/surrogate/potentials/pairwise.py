@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,8 +11,8 @@ from hydrasurr.graphs.neighbours import Pairs
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.surrogate.potentials.contract import Evaluation, Potential
 
-CHUNK = 16_384
-"""Pairs computed at a time: small enough that all intermediate arrays stay in the cache of a core."""
+CHUNK = 32_768
+"""Pairs computed at a time: few enough that all intermediate arrays stay in the cache of a core."""
 
 
 class PairPotential(Potential):
@@ -35,35 +34,48 @@ class PairPotential(Potential):
         `distance` is float64 `[P]` up to the cutoff, Angstrom; `first` and `second` int64 `[P]` atomic numbers.
         """
 
-    def pair_terms(self, systems: Systems, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """Energy and force of each pair, float64 `[P]`, computed chunk by chunk."""
-        distance = torch.from_numpy(pairs.distance).to(self.device)
-        numbers = torch.from_numpy(systems.numbers)
-        first, second = (numbers[torch.from_numpy(index)].to(self.device) for index in (pairs.i, pairs.j))
-        energy, force = torch.empty_like(distance), torch.empty_like(distance)
-        for start in range(0, len(distance), self.chunk):
-            part = slice(start, start + self.chunk)
-            energy[part], force[part] = self.radial(distance[part], first[part], second[part])
-        return energy, force
-
     @torch.inference_mode()
     def compute(self, systems: Systems, pairs: Pairs) -> Evaluation:
         pairs = pairs.within(self.cutoff)
-        energy, force = self.pair_terms(systems, pairs)
-        return assemble(systems, pairs, energy.cpu(), force.cpu())
+        i, j, vector, distance, numbers = (
+            torch.from_numpy(array).to(self.device)
+            for array in (pairs.i, pairs.j, pairs.vector, pairs.distance, systems.numbers)
+        )
+        one_element = len(numbers) > 0 and bool((numbers == numbers[0]).all())
+        sums = PairSums(systems, self.device)
+        for start in range(0, len(distance), self.chunk):
+            part = slice(start, start + self.chunk)
+            ends = i[part], j[part]
+            elements = [numbers[:1].expand(len(atom)) if one_element else numbers[atom] for atom in ends]
+            energy, force = self.radial(distance[part], *elements)
+            sums.add(*ends, vector[part], energy, vector[part] * (force / distance[part])[:, None])
+        return sums.evaluation()
 
 
-def assemble(systems: Systems, pairs: Pairs, energy: Tensor, force: Tensor) -> Evaluation:
-    """Sums over pairs. `energy` and `force` are float64 `[P]` on the CPU, `force` positive for repulsion."""
-    i, j, vector = map(torch.from_numpy, (pairs.i, pairs.j, pairs.vector))
-    on_j = vector * (force / torch.from_numpy(pairs.distance))[:, None]
-    forces = torch.zeros(systems.num_atoms, 3, dtype=torch.float64)
-    forces.index_add_(0, j, on_j).index_add_(0, i, on_j, alpha=-1)
-    if len(systems) == 1:
-        total, virial = energy.sum()[None], (vector.T @ on_j)[None]
-    else:
-        owner = torch.from_numpy(systems.system_index)[i]
-        total = torch.zeros(len(systems), dtype=torch.float64).index_add_(0, owner, energy)
-        outer = vector[:, :, None] * on_j[:, None, :]
-        virial = torch.zeros(len(systems), 3, 3, dtype=torch.float64).index_add_(0, owner, outer)
-    return Evaluation(total.numpy(), forces.numpy(), np.array((virial + virial.mT) / 2))
+class PairSums:
+    """Energy, forces and virial of `S` systems, added up from terms of pairs."""
+
+    def __init__(self, systems: Systems, device: torch.device):
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=torch.float64, device=device)
+
+        self._owner = torch.from_numpy(systems.system_index).to(device) if len(systems) > 1 else None
+        self._energy, self._virial = zeros(len(systems)), zeros(len(systems), 3, 3)
+        # One sum for each end of a pair: index_add_ that subtracts (alpha=-1) is ten times slower.
+        self._on_i, self._on_j = zeros(systems.num_atoms, 3), zeros(systems.num_atoms, 3)
+
+    def add(self, i: Tensor, j: Tensor, vector: Tensor, energy: Tensor, on_j: Tensor) -> None:
+        """Add `P` pairs: energy `[P]` and the force on atom j `[P, 3]`, all float64; `vector` as in Pairs."""
+        self._on_i.index_add_(0, i, on_j)
+        self._on_j.index_add_(0, j, on_j)
+        if self._owner is None:
+            self._energy[0] += energy.sum()
+            self._virial[0].addmm_(vector.T, on_j)
+        else:
+            owner = self._owner[i]
+            self._energy.index_add_(0, owner, energy)
+            self._virial.index_add_(0, owner, vector[:, :, None] * on_j[:, None, :])
+
+    def evaluation(self) -> Evaluation:
+        virial = (self._virial + self._virial.mT) / 2
+        return Evaluation(*(total.cpu().numpy() for total in (self._energy, self._on_j - self._on_i, virial)))

@@ -1,0 +1,1 @@
+"""The surrogate inside other codes: ASE, LAMMPS, OpenMM."""
