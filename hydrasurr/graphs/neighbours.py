@@ -34,9 +34,11 @@ class Pairs:
     def within(self, cutoff: float) -> Pairs:
         """The pairs that are no farther apart than `cutoff`."""
         near = self.distance <= cutoff
-        if near.all():
-            return self
-        return Pairs(self.i[near], self.j[near], self.shift[near], self.vector[near], self.distance[near])
+        return self if near.all() else self.select(near)
+
+    def select(self, chosen: np.ndarray) -> Pairs:
+        """Some of the pairs: bool `[P]`, or their positions."""
+        return Pairs(self.i[chosen], self.j[chosen], self.shift[chosen], self.vector[chosen], self.distance[chosen])
 
     def both_directions(self) -> Pairs:
         """Each pair also from j to i, as message passing needs it: a full list, `[2 P]`."""
@@ -85,5 +87,6 @@ class NeighbourList:
         return Pairs(i + starts, j + starts, shift, vector, distance)
 
     def _search(self, slot: int, system: Systems) -> Pairs:
-        i, j, *rest = self._lists[slot].compute(system.positions, system.cell[0], system.pbc[0], "ijSDd")
-        return Pairs(i.view(np.int64), j.view(np.int64), *rest)
+        # Without a copy, vesin returns i, j and S in its own memory, which the next search overwrites.
+        i, j, *rest = self._lists[slot].compute(system.positions, system.cell[0], system.pbc[0], "ijSDd", copy=False)
+        return Pairs(i.astype(np.int64), j.astype(np.int64), *(a if a.flags.owndata else a.copy() for a in rest))

@@ -137,6 +137,16 @@ class MACEConfig(Strict):
 
     type: Literal["mace"]
     file: str
+    precision: Literal["float32", "float64"] = "float64"
+    """To compute in."""
+    head: str | None = None
+    """Which one of several; null: the only one, or that called Default."""
+    device: str = "cpu"
+    """cpu, cuda, cuda:1, ..."""
+    trust_pickle: bool = False
+    """The file is a pickle, which can run any code when it is loaded: say that you know where it comes from."""
+    trust_pickle: bool = False
+    """The file is a pickle, which can run any code when it is loaded; true: you know where it comes from."""
 
 
 class SumConfig(Strict):

@@ -58,7 +58,7 @@ def _build(config: PotentialConfig, folder: Path) -> Potential:
         case sections.MACEConfig():
             from hydrasurr.surrogate.potentials.mace import MACE
 
-            return MACE.load(folder / config.file)
+            return MACE.load(folder / config.file, trust_pickle=config.trust_pickle)
         case sections.SumConfig():
             return Sum([_build(term, folder) for term in config.terms])
         case sections.GuardedConfig():

@@ -74,7 +74,7 @@ def _smearing(place: Place, cutoff: float, accuracy: float) -> float:
     try:
         smearing = tuner(*place, cutoff, torch_pme("torchpme").EwaldCalculator).estimate_smearing(accuracy)
         return min(smearing, cutoff / 2)
-    except (ValueError, ZeroDivisionError):  # no logarithm to take the root of: even without a near part the error would be smaller
+    except (ValueError, ZeroDivisionError):  # even without a near part the error would be smaller
         return cutoff / 2
 
 
