@@ -1,1 +1,1 @@
-"""Tables of molecules -> data sets of graphs; the command `hydrasurr-preprocess`."""
+"""Tables of molecules, and files of structures -> data sets of graphs; the command `hydrasurr-preprocess`."""

@@ -1,17 +1,21 @@
-"""The dataset card: a JSON file that says what a table of molecules holds and how to divide it."""
+"""The dataset card: a JSON file that says what files hold and how to divide it; this one is for molecules."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hydrasurr.errors import ConfigError
+from hydrasurr.errors import ConfigError, did_you_mean
 from hydrasurr.graphs.schema import FeatureSchema, Target, molecule_schema
 from hydrasurr.strict import Strict, parse, read_json
 from hydrasurr.text_table import Format
+from preprocessing.card_base import CardBase, SplitBase, existing_files
+from preprocessing.structures.card import StructureCard
+
+__all__ = ["AnyCard", "Card", "SplitRule", "StructureCard", "TargetColumn", "existing_files", "read_card"]
 
 _LARGEST_GRAPH = 10_000
 
@@ -47,39 +51,19 @@ class TargetColumn(Strict):
         return scale
 
 
-class SplitRule(Strict):
+class SplitRule(SplitBase):
     """How molecules are divided into train, val and test."""
 
     rule: Literal["random", "scaffold", "column"] = "random"
     """`random`: by a hash of the SMILES text, so equal SMILES stay together whatever the order of the rows.
     `scaffold`: molecules with the same Bemis-Murcko scaffold stay together, rare ones go to val and test.
     `column`: as a column of the table says."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    fractions: tuple[float, float, float] = (0.94, 0.02, 0.04)
-    """Of train, val and test; 0, 0, 1 makes a data set to evaluate on."""
-    column: str = ""
-    """For the rule `column`: its header. The values are train, val (or valid, validation) and test."""
-
-    @field_validator("fractions")
-    @classmethod
-    def _fractions_sum_to_one(cls, fractions: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(fractions) < 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
-            raise ValueError("the fractions of train, val and test must sum to 1, and none may be negative")
-        return fractions
-
-    @model_validator(mode="after")
-    def _column_if_and_only_if_asked_for(self) -> SplitRule:
-        if (self.rule == "column") != bool(self.column):
-            raise ValueError("the rule 'column' needs the key 'column', the other rules have none")
-        return self
 
 
-class Card(Strict):
-    """A data set: its files, columns, split and origin."""
+class Card(CardBase):
+    """A data set of molecules: its files, columns, split and origin."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Also the default name of the output."""
-    description: str = ""
+    kind: Literal["molecules"] = "molecules"
     files: tuple[str, ...] = Field(min_length=1)
     """Tables to read one after the other, packed with gzip (.gz) or not. Paths start at the card's folder."""
     format: Format | None = None
@@ -94,13 +78,6 @@ class Card(Strict):
     """Whether hydrogens are nodes of the graph."""
     max_atoms: int = Field(default=256, ge=1, le=_LARGEST_GRAPH)
     """Molecules with more nodes than this are rejected."""
-    licence: str = ""
-    source: str = ""
-    """Origin and citation."""
-    obtain: str = ""
-    """How to get the files, where they are not shipped."""
-    sha256: dict[str, str] = Field(default={})
-    """File name -> SHA-256 that the file must have."""
 
     @field_validator("targets")
     @classmethod
@@ -112,6 +89,18 @@ class Card(Strict):
         return targets
 
     @property
+    def paths(self) -> list[Path]:
+        return [Path(file) for file in self.files]
+
+    def beside(self, folder: Path) -> Card:
+        """The card with paths that start where those of `folder` do."""
+        return self.with_files([folder / file for file in self.files])
+
+    def with_files(self, files: Sequence[Path]) -> Card:
+        """The card with other tables."""
+        return self.model_copy(update={"files": tuple(map(str, files))})
+
+    @property
     def schema_of_graphs(self) -> FeatureSchema:
         return molecule_schema(self.explicit_hydrogens)
 
@@ -120,18 +109,15 @@ class Card(Strict):
         return tuple(Target(target.name, target.unit, target.level) for target in self.targets)
 
 
-def read_card(path: str | Path) -> Card:
+AnyCard = Card | StructureCard
+_KINDS: dict[str, type[AnyCard]] = {"molecules": Card, "structures": StructureCard}
+
+
+def read_card(path: str | Path) -> AnyCard:
     """Read a card, its files resolved against its folder. Raises ConfigError naming file and key."""
-    path = Path(path)
-    card = parse(Card, read_json(path), path)
-    return card.model_copy(update={"files": tuple(str(path.parent / file) for file in card.files)})
-
-
-def existing_files(card: Card) -> list[Path]:
-    """The files of a card. Raises ConfigError, saying how to obtain them, if one is missing."""
-    files = [Path(file) for file in card.files]
-    for file in files:
-        if not file.is_file():
-            how = f"\nHow to obtain it: {card.obtain}" if card.obtain else ""
-            raise ConfigError(f"no file '{file}'; put it there or name it with --file PATH.{how}")
-    return files
+    path, raw = Path(path), read_json(path)
+    kind = raw.get("kind", "molecules") if isinstance(raw, dict) else "molecules"
+    if kind not in _KINDS:
+        hint = did_you_mean(str(kind), _KINDS)
+        raise ConfigError(f"'{path}' is not valid:\n  kind: no kind of data set '{kind}'{hint}")
+    return parse(_KINDS[kind], raw, path).beside(path.parent)

@@ -13,41 +13,21 @@ from hydrasurr.stores.info import SPLITS
 from hydrasurr.text_table import NOT_UTF8
 from preprocessing.card import Card
 from preprocessing.moments import Moments
+from preprocessing.results import ChunkResult, ChunkSummary
 from preprocessing.rows import Chunk
 from preprocessing.splits import UNKNOWN, SplitPlan
 from preprocessing.targets import node_values, parse_targets
 
 
 class RejectedRow(NamedTuple):
+    """A row that became no graph."""
+
     row: int
     smiles: str
     reason: str
 
-
-@dataclass(frozen=True)
-class ChunkSummary:
-    """What the header needs to know of a chunk.
-
-    Attributes
-    ----------
-    sizes : int64 `[3, 3]`: graphs, nodes and edges (columns) of each split (rows)
-    rejected : number of rows
-    moments : of each target over the training split
-    degrees : int64 `[d]`: number of its nodes of each in-degree
-    """
-
-    sizes: np.ndarray
-    rejected: int
-    moments: tuple[Moments, ...]
-    degrees: np.ndarray
-
-
-@dataclass(frozen=True)
-class ChunkResult:
-    rows: int
-    tables: dict[str, GraphTable]
-    rejects: list[RejectedRow]
-    summary: ChunkSummary
+    def __str__(self) -> str:
+        return f"row {self.row}, '{self.smiles}': {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Turn tables of molecules into data sets of graphs. `hydrasurr-preprocess CARD` means `run CARD`.",
+    help="Turn tables of molecules, or files of structures, into data sets of graphs. `hydrasurr-preprocess CARD` "
+    "means `run CARD`.",
 )
 Dataset = Annotated[Path, typer.Argument(help="A data set: what a run wrote.", metavar="DATASET")]
 Card = Annotated[str, typer.Argument(help="A card (JSON), its folder, or the name of a shipped data set.")]
 Out = Annotated[Path | None, typer.Option(help="The data set to write; default: the card's name, here.")]
-Files = Annotated[list[Path] | None, typer.Option(help="Table to read instead of the card's; repeatable.")]
+Files = Annotated[list[Path] | None, typer.Option(help="File to read instead of the card's; repeatable.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a data set that exists.")]
 
 
@@ -43,21 +44,24 @@ def run(
     file: Files = None,
     store: Annotated[str, typer.Option(help="bp, pickle or csv.")] = "bp",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: all cores.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first rows.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first rows (frames).")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row (frame).")] = False,
     force: Force = False,
 ) -> None:
-    """Featurize the table of a card, with all cores or with the ranks of mpirun."""
+    """Make the graphs of a card, with all cores or with the ranks of mpirun."""
     from hydrasurr.shipped import find
     from hydrasurr.text_table import TABLE_SUFFIXES
     from preprocessing.card import read_card
     from preprocessing.pipeline import preprocess
+    from preprocessing.structures.frames import FRAME_SUFFIXES
 
-    if Path(card).name.lower().removesuffix(".gz").endswith(TABLE_SUFFIXES):
-        raise ConfigError(f"'{card}' is a table; draft a card for it first: hydrasurr-preprocess card {card} --help")
+    suffix = Path(Path(card).name.lower().removesuffix(".gz")).suffix
+    if suffix in (*TABLE_SUFFIXES, *FRAME_SUFFIXES) and suffix != ".json":
+        what = "a table" if suffix in TABLE_SUFFIXES else "a file of structures"
+        raise ConfigError(f"'{card}' is {what}; draft a card for it first: hydrasurr-preprocess card {card} --help")
     loaded = read_card(find("datasets", card))
     if file:
-        loaded = loaded.model_copy(update={"files": tuple(map(str, file))})
+        loaded = loaded.with_files(file)
     try:
         outcome = preprocess(loaded, out, kind=store, workers=workers, limit=limit, strict=strict, force=force)
     except KeyboardInterrupt:
@@ -121,15 +125,25 @@ def convert(
 
 @app.command()
 def card(
-    table: Annotated[Path, typer.Argument(help="A CSV, TSV or .smi table, packed with gzip or not.")],
-    smiles: Annotated[str, typer.Option(help="Header of the column with the molecules.")] = "smiles",
-    target: Annotated[list[str] | None, typer.Option(help="COLUMN or COLUMN:UNIT; repeatable.")] = None,
+    file: Annotated[
+        Path,
+        typer.Argument(help="A table (CSV, TSV, .smi) or structures (.xyz, .extxyz, .npz, .db, .traj); also with .gz."),
+    ],
+    smiles: Annotated[str, typer.Option(help="Of a table: header of the column with the molecules.")] = "smiles",
+    target: Annotated[list[str] | None, typer.Option(help="Of a table: COLUMN or COLUMN:UNIT; repeatable.")] = None,
+    val: Annotated[Path | None, typer.Option(help="Of structures: a file to validate with.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Of structures: a file to test with.")] = None,
+    atoms: Annotated[Path | None, typer.Option(help="Of structures: a file of isolated atoms.")] = None,
     out: Annotated[Path, typer.Option(help="The card to write.")] = Path("card.json"),
 ) -> None:
-    """Write a card for a table of your own."""
-    from preprocessing.new_card import draft_card
+    """Write a card for a table or for structures of your own."""
+    from preprocessing.new_card import draft_card, draft_structure_card
+    from preprocessing.structures.frames import frame_format
 
-    draft_card(table, smiles, target or [], out)
+    if frame_format(file) is None:
+        draft_card(file, smiles, target or [], out)
+    else:
+        draft_structure_card(file, val, test, atoms, out)
     print(f"card: {out}\nnext: hydrasurr-preprocess {out}")
 
 

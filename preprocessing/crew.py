@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hydrasurr.launcher import MPI, discover
-from preprocessing.rows import Chunk
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Comm
 
 Result = TypeVar("Result")
+
+
+class Chunk(Protocol):
+    """Consecutive rows (or frames) of the input; `first_row` and `last_row` count from 1, `index` counts chunks."""
+
+    index: int
+    first_row: int
+
+    @property
+    def last_row(self) -> int: ...
+
+
 Work = Callable[[Chunk], Result]
 
 

@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 from hydrasurr import launcher
 from hydrasurr.errors import HydrasurrError, missing_extra
 from hydrasurr.stores.bp import adios2_has_mpi
-from preprocessing.crew import Crew, Work
-from preprocessing.rows import Chunk
+from preprocessing.crew import Chunk, Crew, Work
 
 Result = TypeVar("Result")
 

@@ -1,4 +1,4 @@
-"""A card for a table that has none yet."""
+"""A card for files that have none yet."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from hydrasurr.errors import ConfigError
+from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.strict import parse
-from preprocessing.card import Card
+from preprocessing.card import Card, StructureCard
 from preprocessing.rows import read_chunks
+from preprocessing.structures.frames import Frame
+from preprocessing.structures.labels import LABELS, resolve_labels
+from preprocessing.structures.scan import read_isolated_atoms, sample_frames
 
 
 def draft_card(table: Path, smiles: str, targets: list[str], out: Path) -> Card:
@@ -18,14 +25,11 @@ def draft_card(table: Path, smiles: str, targets: list[str], out: Path) -> Card:
 
     Raises ConfigError if `out` exists, or the table lacks one of the columns.
     """
-    if out.exists():
-        raise ConfigError(f"'{out}' exists; choose another --out")
-    if not table.is_file():
-        raise ConfigError(f"no file '{table}'")
+    _check(out, table)
     raw = {
-        "name": re.sub(r"[^A-Za-z0-9._-]+", "_", table.name.split(".")[0]).lstrip("._-") or "table",
+        "name": _name(table),
         "description": "",
-        "files": [os.path.relpath(table.resolve(), out.resolve().parent)],
+        "files": [_relative(table, out)],
         "smiles": smiles,
         "targets": [_target(text) for text in targets],
         "split": {"rule": "random", "seed": 0, "fractions": [0.94, 0.02, 0.04]},
@@ -33,11 +37,74 @@ def draft_card(table: Path, smiles: str, targets: list[str], out: Path) -> Card:
         "source": "",
     }
     card = parse(Card, raw, out)
-    here = card.model_copy(update={"files": (str(table),)})
-    next(read_chunks(here, 1), None)  # complains of missing columns
+    next(read_chunks(card.with_files([table]), 1), None)  # complains of missing columns
+    _write(raw, out)
+    return card
+
+
+def draft_structure_card(
+    file: Path, val: Path | None, test: Path | None, isolated_atoms: Path | None, out: Path
+) -> StructureCard:
+    """Write a card for the structures in `file` to `out`, with the labels that are found in its first frames.
+
+    Frames of `file` make up for the files of `val` and `test` that are not given.
+
+    Raises ConfigError if `out` exists, a file cannot be read, or it is not clear what the labels are.
+    """
+    fixed = {split: path for split, path in (("val", val), ("test", test)) if path is not None}
+    _check(out, file, *fixed.values(), *([isolated_atoms] if isolated_atoms else []))
+    held_out = [0.0 if split in fixed else 0.05 for split in ("val", "test")]
+    raw: dict[str, Any] = {
+        "kind": "structures",
+        "name": _name(file),
+        "description": "",
+        "files": [_relative(file, out)] + [{"path": _relative(p, out), "split": s} for s, p in fixed.items()],
+        **dict.fromkeys(LABELS, ""),
+        "atomic_energies": _relative(isolated_atoms, out) if isolated_atoms else "fitted",
+        "split": {"rule": "random", "seed": 0, "fractions": [1 - sum(held_out), *held_out]},
+        "licence": "",
+        "source": "",
+    }
+    here = {"files": [str(file), *map(str, fixed.values())]}
+    if isolated_atoms:
+        here["atomic_energies"] = str(isolated_atoms)
+    card = parse(StructureCard, raw | here, out)
+    samples = [frame for path in card.paths for frame in sample_frames(path, card.format)]
+    card = resolve_labels(card, samples)
+    raw |= {name: label.key if (label := getattr(card, name)) else None for name in LABELS}
+    raw["description"] = _describe(samples)
+    read_isolated_atoms(card)  # complains of a file without them
+    _write(raw, out)
+    return card
+
+
+def _check(out: Path, *files: Path) -> None:
+    if out.exists():
+        raise ConfigError(f"'{out}' exists; choose another --out")
+    for file in files:
+        if not file.is_file():
+            raise ConfigError(f"no file '{file}'")
+
+
+def _name(file: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", file.name.split(".")[0]).lstrip("._-") or "table"
+
+
+def _relative(file: Path, out: Path) -> str:
+    return os.path.relpath(file.resolve(), out.resolve().parent)
+
+
+def _write(raw: dict[str, Any], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return card
+
+
+def _describe(samples: list[Frame]) -> str:
+    numbers = sorted({int(number) for frame in samples for number in frame.numbers})
+    elements = ", ".join(ELEMENTS[number] for number in numbers if 0 < number < len(ELEMENTS))
+    periodic = {bool(np.any(frame.pbc)) for frame in samples}
+    kind = {(True,): "periodic", (False,): "not periodic"}.get(tuple(periodic), "periodic and not")
+    return f"Structures of {elements}; {kind}"
 
 
 def _target(text: str) -> dict[str, str]:

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hydrasurr.errors import HydrasurrError, StoreError
-from hydrasurr.graphs.schema import FeatureSchema
 from hydrasurr.stores import DatasetInfo, StoreWriter, create_writer
 from hydrasurr.stores.base import FOLDER_HEADERS
-from preprocessing.card import Card
-from preprocessing.chunks import ChunkResult, ChunkSummary
 from preprocessing.crew import Crew
-from preprocessing.header import make_info
+from preprocessing.recipe import Recipe, Scan
 from preprocessing.rejects import RejectsWriter
-from preprocessing.scan import TableScan
+from preprocessing.results import ChunkResult, ChunkSummary
 
 SUFFIXES = {"bp": ".bp", "pickle": ".pickle", "csv": ".inline"}
 """Of each kind of store."""
@@ -48,18 +45,18 @@ class Output:
     On a rank that writes nothing, nothing is added, and `finish` takes part in what all ranks do together.
     """
 
-    def __init__(self, crew: Crew, kind: str, out: Path, schema: FeatureSchema):
-        self._crew, self._out = crew, out
+    def __init__(self, crew: Crew, kind: str, out: Path, recipe: Recipe):
+        self._crew, self._out, self._recipe = crew, out, recipe
         self._summaries: list[ChunkSummary] = []
-        self._rejects = RejectsWriter(_rejects_path(out), crew.rank)
+        self._rejects = RejectsWriter(_rejects_path(out), crew.rank, recipe.reject)
         self._writer: StoreWriter | None = None
         with disk_errors(out):
             if crew.writers is not None:
                 from hydrasurr.stores.bp import BPWriter
 
-                self._writer = BPWriter(out, comm=crew.writers, schema=schema)
+                self._writer = BPWriter(out, comm=crew.writers, schema=recipe.schema)
             elif crew.rank == 0:
-                self._writer = create_writer(kind, out, schema)
+                self._writer = create_writer(kind, out, recipe.schema)
 
     def __enter__(self) -> Output:
         return self
@@ -86,24 +83,23 @@ class Output:
                         self._writer.append(split, table)
             self._writer.flush()
 
-    def finish(self, card: Card, scan: TableScan, limit: int | None) -> Outcome:
+    def finish(self, scan: Scan) -> Outcome:
         """Complete the data set. Raises HydrasurrError if it would be of no use."""
         summaries = self._crew.gather(self._summaries)
         parts = self._crew.gather(self._rejects.parts)
-        info = self._crew.share(lambda: self._make_info(card, scan, limit, summaries))
+        info = self._crew.share(lambda: self._make_info(scan, summaries))
         with disk_errors(self._out):
             rejects = self._crew.share(lambda: self._rejects.join(parts))
             if self._writer is not None:
                 self._writer.finish(info)
         return Outcome(self._out, info, rejects)
 
-    def _make_info(self, card: Card, scan: TableScan, limit: int | None, summaries: list[ChunkSummary]) -> DatasetInfo:
+    def _make_info(self, scan: Scan, summaries: list[ChunkSummary]) -> DatasetInfo:
         try:
-            return make_info(card, scan, limit, summaries)
+            return self._recipe.info(scan, summaries)
         except HydrasurrError as error:
             first = self._rejects.first
-            hint = f"; the first reject is row {first.row}, '{first.smiles}': {first.reason}" if first else ""
-            raise HydrasurrError(f"{error}{hint}") from None
+            raise HydrasurrError(f"{error}; the first reject is {first}" if first else str(error)) from None
 
 
 def _rejects_path(out: Path) -> Path:

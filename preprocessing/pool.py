@@ -15,8 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from hydrasurr.errors import HydrasurrError
-from preprocessing.crew import Crew, Work
-from preprocessing.rows import Chunk
+from preprocessing.crew import Chunk, Crew, Work
 
 
 class PoolCrew(Crew):
@@ -118,6 +117,6 @@ def _receive(pipe: Connection, chunk: Chunk) -> Any:
 
 def _died(chunk: Chunk) -> HydrasurrError:
     return HydrasurrError(
-        f"a worker process died on rows {chunk.first_row} to {chunk.last_row}: out of memory, or RDKit crashed on one "
-        "of these molecules. Try fewer --workers, or find and remove the row."
+        f"a worker process died on rows {chunk.first_row} to {chunk.last_row}: out of memory, or a library "
+        "crashed on one of them. Try fewer --workers, or find and remove the row."
     )

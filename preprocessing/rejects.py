@@ -1,25 +1,25 @@
-"""The list of rows that became no graph: a CSV beside the data set."""
+"""The list of rows (frames) that became no graph: a CSV beside the data set."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-
-from preprocessing.chunks import RejectedRow
+from typing import Any
 
 
 class RejectsWriter:
-    """Collects the rejects of one rank in a file of its own; rank 0 joins these at the end."""
+    """Collects the rejects of one rank, named tuples of the type `kind`, in a file; rank 0 joins these at the end."""
 
-    def __init__(self, path: Path, rank: int):
+    def __init__(self, path: Path, rank: int, kind: type[tuple]):
         self.count = 0
-        self.first: RejectedRow | None = None
+        self.first: Any = None
+        self._kind = kind
         self._path = path
         self._part = path.with_name(f"{path.name}.partial.{rank}")
         self._part.unlink(missing_ok=True)
 
-    def add(self, rejects: list[RejectedRow]) -> None:
+    def add(self, rejects: list[Any]) -> None:
         if not rejects:
             return
         self.first = self.first or rejects[0]
@@ -38,7 +38,7 @@ class RejectsWriter:
         if not parts:
             return None
         with self._path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(RejectedRow._fields)
+            csv.writer(file).writerow(self._kind._fields)
             for part in parts:
                 with part.open(newline="", encoding="utf-8") as lines:
                     file.writelines(lines)

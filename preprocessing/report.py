@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.console import Console, Group
 from rich.table import Table
 
-from hydrasurr.stores import SPLITS, DatasetInfo, store_kind
+from hydrasurr.graphs.schema import ELEMENTS
+from hydrasurr.stores import SPLITS, DatasetInfo, StructureFacts, store_kind
 from preprocessing.output import Outcome
 
 _BAR = 24
@@ -22,7 +23,8 @@ def print_outcome(outcome: Outcome) -> None:
     """What a run wrote, and where."""
     Console().print(_splits(outcome.info))
     if outcome.rejects:
-        print(f"{outcome.info.rejected:,} rows rejected: {outcome.rejects}")
+        unit = "frames" if outcome.info.structures is not None else "rows"
+        print(f"{outcome.info.rejected:,} {unit} rejected: {outcome.rejects}")
     print(f"data set: {outcome.path} ({_bytes(size_on_disk(outcome.path))})")
 
 
@@ -31,7 +33,13 @@ def print_dataset(path: Path, info: DatasetInfo) -> None:
     parts = [_facts(path, info), _splits(info)]
     if info.targets:
         parts.append(_targets(info))
-    Console().print(Group(*parts, _features(info), _degrees(info)))
+    if info.structures is not None:
+        parts.append(_structures(info.structures))
+    else:
+        parts.append(_features(info))
+    if any(info.degree_histogram):
+        parts.append(_degrees(info))
+    Console().print(Group(*parts))
 
 
 def _facts(path: Path, info: DatasetInfo) -> Table:
@@ -41,14 +49,16 @@ def _facts(path: Path, info: DatasetInfo) -> Table:
     size, graphs = size_on_disk(path), sum(info.graphs.values())
     source = info.source
     files = "\n".join(f"{file['name']}  SHA-256 {file['sha256']}" for file in source.get("files", []))
-    limit = f", the first {source['limit']:,} rows" if "limit" in source else ""
+    unit = "frames" if info.structures is not None else "rows"
+    limit = f", the first {source['limit']:,} {unit}" if "limit" in source else ""
     facts = {
         "description": info.description,
         "store": f"{store_kind(path)}, format version {info.format_version}",
         "size on disk": f"{_bytes(size)}, {size / graphs:,.0f} bytes a graph",
         "hydrogens": "nodes" if info.feature_schema.explicit_hydrogens else "a feature of their atom",
+        "edges": _edges(info),
         "split": ", ".join(f"{key} {value}" for key, value in info.split.items()),
-        "rejected rows": f"{info.rejected:,}",
+        f"rejected {unit}": f"{info.rejected:,}",
         "made from": f"{files}{limit}",
         "licence": str(source.get("licence", "")),
         "source": str(source.get("source", "")),
@@ -56,6 +66,30 @@ def _facts(path: Path, info: DatasetInfo) -> Table:
     for name, text in facts.items():
         if text:
             table.add_row(name, text)
+    return table
+
+
+def _edges(info: DatasetInfo) -> str:
+    if info.structures is None:
+        return "bonds"
+    cutoff = info.structures.cutoff
+    return "found when the data are loaded" if cutoff is None else f"pairs of atoms within {cutoff:g} A"
+
+
+def _structures(facts: StructureFacts) -> Table:
+    table = Table(title="Structures (training split)", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("elements", " ".join(ELEMENTS[number] for number in facts.elements))
+    table.add_row("labelled", ", ".join(f"{count:,} {name}" for name, count in facts.labelled.items() if count))
+    if facts.atomic_energies:
+        energies = ", ".join(f"{ELEMENTS[number]} {energy:.6g}" for number, energy in facts.atomic_energies.items())
+        table.add_row("atomic energies", f"{energies} eV ({facts.atomic_energies_from})")
+        table.add_row("what they leave", f"{facts.energy_mean:.4g} +- {facts.energy_std:.4g} eV/atom")
+    if facts.labelled["forces"]:
+        table.add_row("forces", f"{facts.force_rms:.4g} eV/A (RMS of the components)")
+    if facts.labelled["stress"]:
+        table.add_row("stress", f"{facts.stress_rms:.4g} eV/A^3 (RMS of the components)")
     return table
 
 

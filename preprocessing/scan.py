@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from hydrasurr.errors import ConfigError
-from preprocessing.card import Card, existing_files
+from preprocessing.card import Card
+from preprocessing.card_base import file_hashes
 from preprocessing.crew import Crew
 from preprocessing.rows import Chunk, read_chunks
 from preprocessing.splits import (
@@ -41,6 +41,8 @@ class TableScan:
     sha256: dict[str, str]
     random_plan: RandomPlan | None
 
+    unit = "rows"
+
     @property
     def chunk_size(self) -> int:
         """Rows in a chunk: a matter of the table alone, so that every crew makes the same chunks."""
@@ -56,14 +58,7 @@ def scan_table(card: Card, limit: int | None, advance: Callable[[int], None]) ->
 
     Raises ConfigError if a file is missing, unreadable, without rows, or not the one the card means.
     """
-    sha256 = {}
-    for file in existing_files(card):
-        with file.open("rb") as raw:
-            sha256[file.name] = hashlib.file_digest(raw, "sha256").hexdigest()
-        expected = card.sha256.get(file.name, sha256[file.name]).lower()
-        if sha256[file.name] != expected:
-            found = sha256[file.name]
-            raise ConfigError(f"'{file}' is not the file the card means: SHA-256 {found}, not {expected}")
+    sha256 = file_hashes(card)
     rows = 0
     histogram = np.zeros(BINS, np.int64)
     for chunk in read_chunks(card, _LARGEST_CHUNK, limit):

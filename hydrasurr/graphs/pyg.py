@@ -31,13 +31,18 @@ def to_pyg(table: GraphTable) -> list[Data]:
         data = Data(edge_index=torch.from_numpy(edge_index), num_nodes=graph.num_nodes)
         for name, column in graph.columns.items():
             if LEVELS[name] == "edge" and not graph.directed:
-                column = np.concatenate([column, column])
+                column = np.concatenate([column, _reversed(name, column)])
             if LEVELS[name] != "char":
                 data[name] = torch.from_numpy(np.array(column))
         if smiles is not None:
             data.smiles = smiles[index]
         graphs.append(data)
     return graphs
+
+
+def _reversed(name: str, column: np.ndarray) -> np.ndarray:
+    """An edge column for the same edges the other way round."""
+    return -column if name == "shift" else column
 
 
 def from_pyg(graphs: Sequence[Data], directed: bool = True) -> GraphTable:
@@ -72,7 +77,7 @@ def from_pyg(graphs: Sequence[Data], directed: bool = True) -> GraphTable:
             elif name == "node_y" and values.ndim == 1:
                 values = values[:, None]
             elif LEVELS[name] == "edge" and not directed:
-                if not np.array_equal(values[kept], values[kept.stop :]):
+                if not np.array_equal(_reversed(name, values[kept]), values[kept.stop :]):
                     raise ValueError(f"'{name}' of graph {index} differs between the two directions of an edge")
                 values = values[kept]
             columns[name].append(values)

@@ -68,8 +68,7 @@ class Systems:
     @classmethod
     def from_ase(cls, atoms: Atoms) -> Systems:
         """The system of an `ase.Atoms`. Directions without a cell vector get one if the system repeats in others."""
-        cell = atoms.cell.complete() if atoms.pbc.any() else atoms.cell
-        return cls.single(atoms.numbers, atoms.positions, cell.array, atoms.pbc)
+        return cls.single(atoms.numbers, atoms.positions, completed(atoms.cell.array, atoms.pbc), atoms.pbc)
 
     def __len__(self) -> int:
         return len(self.offset) - 1
@@ -99,6 +98,19 @@ class Systems:
     def volume(self) -> np.ndarray:
         """float64 `[S]`, cubic Angstrom; 0 without a cell."""
         return np.abs(np.linalg.det(self.cell))
+
+
+def completed(cell: np.ndarray, pbc: ArrayLike) -> np.ndarray:
+    """float64 `[3, 3]`: the cell with a unit vector for each that is zero, where only others repeat the system.
+
+    Such vectors are normal to the others, as in ASE. A cell that cannot be completed is returned as it is.
+    """
+    missing = ~cell.any(axis=1)
+    if not missing.any() or not np.any(pbc) or (missing & np.asarray(pbc, bool)).any():
+        return cell
+    from ase.geometry import complete_cell
+
+    return complete_cell(cell)
 
 
 def join(systems: Sequence[Systems]) -> Systems:

@@ -11,8 +11,14 @@ import numpy as np
 LEVELS: dict[str, str] = {
     "x": "node",
     "node_y": "node",
+    "position": "node",
+    "force": "node",
     "edge_attr": "edge",
+    "shift": "edge",
     "y": "graph",
+    "cell": "graph",
+    "pbc": "graph",
+    "stress": "graph",
     "row": "graph",
     "smiles": "char",
 }
@@ -53,7 +59,8 @@ class GraphTable:
     edge_index : unsigned integers `[2, E]`, row 0 the sources, row 1 the destinations, counted within each graph.
     columns : name -> array whose first axis is the level's (see LEVELS): `x` uint8 `[N, node features]`,
         `edge_attr` uint8 `[E, edge features]`, `y` float64 `[G, targets]` (NaN: missing), `node_y` float64
-        `[N, node targets]`, `row` int64 `[G]` the row of the source table, `smiles` uint8 UTF-8 bytes.
+        `[N, node targets]`, `row` int64 `[G]` the row of the source table, `smiles` uint8 UTF-8 bytes. Atoms in
+        space have more of them: see `hydrasurr.graphs.structures`.
     directed : if False, each edge row stands for both directions (a chemical bond is stored once).
     """
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hydrasurr.graphs.table import GraphTable, smallest_uint
+from hydrasurr.loading.tensors import Tensors
 
 
 @dataclass(frozen=True)
-class GraphBatch:
+class GraphBatch(Tensors):
     """`G` graphs with `N` nodes and `E` directed edges, disjoint in one big graph.
 
     Nodes are sorted by in-degree (stable), edges by destination, then source. So the edges into all nodes of
@@ -79,16 +80,6 @@ class GraphBatch:
     @property
     def num_edges(self) -> int:
         return self.edge_index.shape[1]
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> GraphBatch:
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> GraphBatch:
-        return self._map(Tensor.pin_memory)
-
-    def _map(self, function) -> GraphBatch:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{k: function(v) for k, v in values.items() if isinstance(v, Tensor)})
 
     def in_table_order(self, node_values: Tensor) -> Tensor:
         """Node values `[N, ...]` of this batch, put back into the order of the table."""

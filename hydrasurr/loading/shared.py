@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,28 @@ def node_name() -> str:
     return socket.gethostname() + (boot.read_text().strip() if boot.exists() else "")
 
 
-def read_once_a_node(split: Split, columns: list[str]) -> GraphTable:
-    """The whole split. With a process group, the first rank of each node reads it and the others map its copy.
+def as_it_is(table: GraphTable) -> GraphTable:
+    return table
+
+
+def read_once_a_node(
+    split: Split, columns: list[str], prepare: Callable[[GraphTable], GraphTable] = as_it_is
+) -> GraphTable:
+    """The whole split after `prepare`. With a process group, the first rank of each node does it, the others map its
+    copy.
 
     The copy lies in /dev/shm (else the temporary folder) only while the ranks map it; the mappings keep the
     memory alive until the last rank ends, so nothing is left behind. If any node cannot read the split, all
     ranks raise StoreError.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return split.read(0, len(split), columns)
+        return prepare(split.read(0, len(split), columns))
     names = _gather(node_name())
     leader = names.index(names[dist.get_rank()])
     copy, table, problem = None, None, None
     if dist.get_rank() == leader:
         try:
-            table = split.read(0, len(split), columns)
+            table = prepare(split.read(0, len(split), columns))
             if names.count(names[leader]) > 1:
                 copy = _save(table)
         except (HydrasurrError, OSError) as error:

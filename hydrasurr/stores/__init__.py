@@ -7,7 +7,7 @@ from pathlib import Path
 from hydrasurr.errors import StoreError, did_you_mean
 from hydrasurr.graphs.schema import FeatureSchema
 from hydrasurr.stores.base import FOLDER_HEADERS, GraphStore, Split, StoreWriter
-from hydrasurr.stores.info import SPLITS, DatasetInfo, TargetStatistics
+from hydrasurr.stores.info import SPLITS, DatasetInfo, StructureFacts, TargetStatistics
 
 KINDS = ("bp", "pickle", "csv")
 
@@ -18,6 +18,7 @@ __all__ = [
     "GraphStore",
     "Split",
     "StoreWriter",
+    "StructureFacts",
     "TargetStatistics",
     "create_writer",
     "open_store",

@@ -4,12 +4,14 @@ Layout of `NAME.bp`, for each split `S` (train, val, test):
 
     S/x [nodes]                 S/edge_index [2, edges]     S/edge_attr [edges]
     S/y [graphs, targets]       S/node_y [nodes, targets]   S/row [graphs]    S/smiles [bytes]
+    S/position, S/force [nodes, 3]   S/cell, S/stress [graphs, 3, 3]   S/pbc [graphs, 3]   S/shift [edges, 3]
     S/node_count, S/edge_count, S/char_count [graphs]       rows of each graph in the ragged columns
     S/block_offset [blocks + 1, 4]                          first graph, node, edge and byte of each block
     S/block_crc [blocks]                                    CRC-32 of each block
 
-`x` and `edge_attr` hold a node's or edge's feature codes packed into one integer (see `graphs.packing`); written
-without a schema they are matrices of codes, `[rows, features]`, as in format version 1.
+Molecules have no positions, structures no SMILES (format version 3). `x` and `edge_attr` hold a node's or edge's
+feature codes packed into one integer (see `graphs.packing`); written without a schema they are matrices of codes,
+`[rows, features]`, as in format version 1.
 
 The columns are joined arrays: writers append blocks without knowing the total. Counts with an offset each
 block take a fraction of an offset each graph and can be written before the size of earlier blocks is known.
@@ -58,6 +60,10 @@ def _packings(schema: FeatureSchema | None) -> dict[str, Packing]:
     return {} if schema is None else {"x": Packing(schema.node_sizes), "edge_attr": Packing(schema.edge_sizes)}
 
 
+def _count_dtype(schema: FeatureSchema | None) -> type[np.unsignedinteger]:
+    return np.uint32 if schema is not None and not schema.edges else np.uint16
+
+
 def _layout(table: GraphTable) -> dict[str, str]:
     """Type and width of each array of a table."""
     arrays = {"edge_index": table.edge_index.T, **table.columns}
@@ -80,7 +86,8 @@ class BPWriter:
     comm : an mpi4py communicator whose ranks all write (needs an MPI build of ADIOS2). Every rank then
         calls `append` as often as it likes, `flush` equally often, and `finish`.
     schema : of the graphs, to pack their codes; None keeps them as matrices
-    count_dtype : type of the counts; no graph may have more nodes, edges or SMILES bytes than it holds
+    count_dtype : type of the counts; no graph may have more nodes, edges or SMILES bytes than it holds. By default
+        uint16, and uint32 for structures, whose edges are many.
     """
 
     def __init__(
@@ -88,14 +95,14 @@ class BPWriter:
         path: str | Path,
         comm: MPI.Comm | None = None,
         schema: FeatureSchema | None = None,
-        count_dtype: Any = np.uint16,
+        count_dtype: Any = None,
     ):
         import adios2
 
         self.path, self.comm = Path(path), comm
         self._partial = partial_path(self.path)
         self._packings = _packings(schema)
-        self._count_dtype = np.dtype(count_dtype)
+        self._count_dtype = np.dtype(count_dtype or _count_dtype(schema))
         if comm is None or comm.rank == 0:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self._partial, ignore_errors=True)

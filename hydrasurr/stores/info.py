@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from hydrasurr.errors import StoreError
 from hydrasurr.graphs.schema import FeatureSchema, Target
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SPLITS = ("train", "val", "test")
 
 
@@ -26,6 +26,34 @@ class TargetStatistics(BaseModel):
     max: float
 
 
+class StructureFacts(BaseModel):
+    """What a data set of structures (atoms in space) says in addition; numbers over the training split.
+
+    Attributes
+    ----------
+    elements : atomic numbers in any split, ascending
+    cutoff : of the stored radius graphs, Angstrom; None if there are none
+    atomic_energies : eV, by atomic number; empty if there are no energies
+    atomic_energies_from : "card", "isolated atoms" or "fitted" (least squares over the energies per atom)
+    labelled : structures that have "energy", "forces" and "stress"
+    energy_mean, energy_std : of (energy - its atoms' energies) / number of atoms, eV
+    force_rms : of the components, eV/A
+    stress_rms : of the components, eV/A^3
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    elements: tuple[int, ...]
+    cutoff: float | None = None
+    atomic_energies: dict[int, float] = {}
+    atomic_energies_from: str = ""
+    labelled: dict[str, int]
+    energy_mean: float = 0.0
+    energy_std: float = 0.0
+    force_rms: float = 0.0
+    stress_rms: float = 0.0
+
+
 class DatasetInfo(BaseModel):
     """Header of a data set.
 
@@ -37,6 +65,8 @@ class DatasetInfo(BaseModel):
     degree_histogram : `degree_histogram[d]` nodes of the training split have in-degree `d`
     split : the rule and its parameters, as the card gave them
     source : files with their SHA-256, licence, citation, as the card gave them
+    structures : for data sets of atoms in space; their only target is the energy, forces and stress are columns
+        of their own
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -56,6 +86,7 @@ class DatasetInfo(BaseModel):
     degree_histogram: tuple[int, ...]
     split: dict[str, Any] = {}
     source: dict[str, Any] = {}
+    structures: StructureFacts | None = None
 
     @property
     def graph_targets(self) -> list[Target]:

@@ -47,6 +47,14 @@ dist.init_process_group("gloo", init_method=f"file://{folder}/three", rank=rank,
 tell("three on one node")
 loader = BatchLoader(split, columns, 8, Share(rank, 3), seed=4)
 found["batches"] = [batch.y.nan_to_num(9.0).tolist() for batch in loader.epoch(0)]
+calls = []
+
+def without_the_last(table):
+    calls.append(len(table))
+    return table[:-1]
+
+prepared = shared.read_once_a_node(split, columns, without_the_last)
+found["prepared"] = [checksum(prepared), len(calls)]
 try:
     shared.read_once_a_node(broken, columns)
 except StoreError as error:
@@ -102,6 +110,13 @@ def test_all_ranks_have_the_same_table(ranks: list[dict[str, Any]], molecules: M
     assert [found["two and one"] for found in ranks] == [shared, shared, own]
     assert [found["two on one node"] for found in ranks[:2]] == [shared] * 2
     assert [found["alone"] for found in ranks[:2]] == [own] * 2
+
+
+def test_one_rank_of_a_node_prepares_the_table(
+    ranks: list[dict[str, Any]], molecules: Mapping[str, GraphTable]
+) -> None:
+    expected = checksum(molecules["train"][:-1].select(COLUMNS))
+    assert [found["prepared"] for found in ranks] == [[expected, 1], [expected, 0], [expected, 0]]
 
 
 def test_batches_from_the_shared_table(ranks: list[dict[str, Any]], stores: Mapping[str, GraphStore]) -> None:

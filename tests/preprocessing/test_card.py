@@ -9,7 +9,7 @@ from hydrasurr.errors import ConfigError
 from hydrasurr.shipped import find, shipped
 from hydrasurr.stores import open_store
 from hydrasurr.text_table import table_format
-from preprocessing.card import existing_files, read_card
+from preprocessing.card import StructureCard, existing_files, read_card
 from preprocessing.pipeline import preprocess
 
 HARTREE = 27.211386245988
@@ -25,14 +25,15 @@ def _card(folder, **keys):
 def test_all_shipped_cards_are_valid():
     cards = {name: read_card(path) for name, path in shipped("datasets").items()}
     assert cards.keys() == {
-        "qm9_gap_5k", "qm9_gap", "qm9_multitask", "pubchemqc_gap", "esol", "pcqm4mv2", "aisd_homo_lumo"
+        "qm9_gap_5k", "qm9_gap", "qm9_multitask", "pubchemqc_gap", "esol", "pcqm4mv2", "aisd_homo_lumo",
+        "ethanol", "3bpa", "silicon", "water_deepmd",
     }  # fmt: skip
     for name, card in cards.items():
         assert card.name == name
         assert card.licence and card.source and card.description
-        assert all(target.description for target in card.targets)
-        for file in card.files:  # shipped, or said where to get
-            assert card.obtain or existing_files(card), file
+        assert isinstance(card, StructureCard) or all(target.description for target in card.targets)
+        for path in card.paths:  # shipped, or said where to get
+            assert card.obtain or existing_files(card), path
 
 
 def test_energies_of_qm9_are_in_ev():

@@ -83,7 +83,7 @@ def test_inspect_shows_what_is_there(command, folder):
     assert code == 0
     for text in (
         "Some molecules",
-        "bp, format version 2",
+        "bp, format version 3",
         "CC0",
         "Anon. (1999)",
         "SHA-256",
@@ -148,7 +148,7 @@ def test_convert_there_and_back(command, folder, tmp_path, assert_same):
 
 def test_inspect_and_verify_of_other_stores(command, folder, tmp_path):
     assert command("convert", folder / "t.bp", tmp_path / "t.inline", "--store", "csv")[0] == 0
-    assert "csv, format version 2" in command("inspect", tmp_path / "t.inline")[1]
+    assert "csv, format version 3" in command("inspect", tmp_path / "t.inline")[1]
     assert "no checksums" in command("verify", tmp_path / "t.inline")[1]
 
 
@@ -188,7 +188,7 @@ def test_a_card_needs_columns_that_exist(command, folder, tmp_path):
 
 
 def test_shipped_tables_are_small():
-    for name in ("qm9_gap_5k", "esol"):
+    for name in ("qm9_gap_5k", "esol", "ethanol", "3bpa", "silicon"):
         folder = find("datasets", name).parent
         assert sum(file.stat().st_size for file in folder.iterdir()) < 1e6
         assert "Licence:" in (folder / "SOURCE.txt").read_text()

@@ -271,7 +271,7 @@ def test_foreign_bp_file(tmp_path: Path) -> None:
     [
         ("{}", "damaged header"),
         ("no JSON", "damaged header"),
-        ({"format_version": 3}, "format version 3, this hydrasurr reads up to 2: upgrade"),
+        ({"format_version": 4}, "format version 4, this hydrasurr reads up to 3: upgrade"),
         ({"graphs": None}, "damaged header"),
     ],
 )

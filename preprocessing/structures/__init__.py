@@ -1,0 +1,1 @@
+"""Atoms in space -> data sets of graphs."""
