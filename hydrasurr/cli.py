@@ -11,7 +11,9 @@ import typer
 
 from hydrasurr import __version__
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.md.command import app as md_app
 from hydrasurr.shipped import find
+from hydrasurr.surrogate.adapters.command import app as lammps_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +23,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(no_args_is_help=True, help="Look at run configurations.")
 app.add_typer(config_app, name="config")
+app.add_typer(md_app, name="md")
+app.add_typer(lammps_app, name="lammps")
 
 RunJson = Annotated[str, typer.Argument(help="The run's JSON file, or the name of a shipped one.", metavar="RUN.json")]
 RunDir = Annotated[Path, typer.Argument(help="A run folder or an exported model.", metavar="RUN_DIR")]
@@ -60,7 +64,10 @@ def train(
 @app.command()
 def evaluate(
     run_dir: RunDir,
-    dataset: Annotated[Path | None, typer.Argument(help="A data set; default: the one it was trained on.")] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Argument(help="A data set, or for a force field a file of structures; default: what it was trained on."),
+    ] = None,
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "all",
     out: Annotated[Path | None, typer.Option(help="Also write every prediction to this CSV file.")] = None,
     device: Device = "auto",
@@ -99,11 +106,24 @@ def predict(
 def export(
     run_dirs: Annotated[list[Path], typer.Argument(help="Run folders; several become an ensemble.", metavar="RUN_DIR")],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("surrogate.safetensors"),
+    aot: Annotated[
+        Path | None, typer.Option(help="Compile a force field into this folder instead; needs a C++ compiler.")
+    ] = None,
 ) -> None:
-    """Write a trained model as one file for a colleague."""
-    from hydrasurr.surrogate import load
+    """Write a trained model as one file for a colleague, or as native code for this machine."""
+    from hydrasurr.models.package import save_package
+    from hydrasurr.surrogate.predictor import load_networks
 
-    load(run_dirs).save(out)
+    if aot is not None:
+        from hydrasurr.surrogate.adapters.aot import export as compile_force_field
+
+        manifest = compile_force_field(load_networks(run_dirs)[0], aot)
+        print(
+            f"wrote '{aot}'; over the structures tried its forces differ from PyTorch's by at most "
+            f"{manifest.largest_difference:.1e} eV/A"
+        )
+        return
+    save_package(out, *load_networks(run_dirs))
     print(f"wrote '{out}' ({out.stat().st_size / 1e6:.1f} MB); use it as hydrasurr.load('{out}')")
 
 

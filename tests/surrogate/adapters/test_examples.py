@@ -20,7 +20,7 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, str(FOLDER / name)],
         cwd=tmp_path,
-        env=environment(),
+        env=environment() | {"XDG_CACHE_HOME": str(tmp_path)},  # the plugin example compiles into the cache
         capture_output=True,
         text=True,
         timeout=600,
@@ -32,5 +32,5 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
 def test_there_is_one_for_each_adapter() -> None:
     """Each module that other codes are reached through is imported by some example."""
     text = "\n".join((FOLDER / name).read_text() for name in EXAMPLES)
-    for module in ("ase", "lammps_external", "lammps_table", "openmm"):
+    for module in ("ase", "lammps_external", "lammps_plugin", "lammps_table", "openmm", "aot"):
         assert f"from hydrasurr.surrogate.adapters.{module} import" in text
