@@ -18,7 +18,7 @@ from hydrasurr.stores import open_store
 from hydrasurr.training.config import RunConfig
 from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.run import Job
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import choose_task
 from hydrasurr.training.trainer import Trainer
 
 BATCH = 128
@@ -70,7 +70,7 @@ class Epochs:
         )
         folder = RunFolder(path.parent / "no-run")
         store = open_store(path)
-        job = Job(config, folder, store, Task.choose(store.info, config.data), ranks or Ranks(), torch.device("cpu"))
+        job = Job(config, folder, store, choose_task(config, store.info), ranks or Ranks(), torch.device("cpu"))
         self.job, self.network = job, job.network(seed=0)
         self.trainer = Trainer(
             self.network,
