@@ -143,13 +143,58 @@ def fit_pair(
 ) -> PairFit:
     """Fit a pair network to the forces `[N, 3]`, eV/Angstrom, on the atoms of two or more frames.
 
-    Forces must be those of the pairs alone: for ions subtract the part of k-space first. `on_evaluate` is called with
-    the step and the errors of each entry of the history.
+    Each pair of elements gets a network of its own; forces must be those of the pairs alone, so for ions subtract the
+    part of k-space first. `on_evaluate` is called with each entry of the history.
 
     Raises HydrasurrError for forces that do not fit the frames or are all zero, too few frames, or pairs of elements
     that never come within the cutoff in the training frames.
     """
     config = config or PairFitConfig()
+    forces = _checked(frames, forces)
+    rng = np.random.default_rng(config.seed)
+    order = rng.permutation(len(frames))
+    held_out = max(1, round(config.test_fraction * len(frames)))
+    test, train = np.sort(order[:held_out]), np.sort(order[held_out:])
+    elements = tuple(sorted(set(frames.numbers.tolist())))
+    around = Neighbourhoods(frames, config.cutoff, elements)
+    spec = PairSpec(
+        elements=elements,
+        cutoff=config.cutoff,
+        r_min=_found(around.r_min(train), elements, config.cutoff),
+        force_scale=float(np.sqrt(np.mean(forces[_atoms_of(frames, train)] ** 2))),
+        hidden=config.hidden,
+        switch=config.switch,
+    )
+    network = start(spec, config.seed).float()
+    watched = [rng.permutation(_atoms_of(frames, chosen))[:WATCHED] for chosen in (train, test)]
+
+    def evaluate(step: int) -> tuple[int, float, float]:
+        on_train, on_test = (predict(network, around, atoms) - forces[atoms] for atoms in watched)
+        entry = step, *(float(np.mean((error / spec.force_scale) ** 2)) for error in (on_train, on_test))
+        if on_evaluate:
+            on_evaluate(*entry)
+        return entry
+
+    history = []
+    target = torch.from_numpy(forces / spec.force_scale).float()
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
+    for step in range(1, config.steps + 1):
+        atoms = _atoms_of(frames, train[rng.integers(len(train), size=1)])
+        atoms = rng.choice(atoms, min(config.particles, len(atoms)), replace=False)
+        optimizer.zero_grad()
+        nn.functional.mse_loss(forces_on(network, around, atoms) / spec.force_scale, target[atoms]).backward()
+        optimizer.step()
+        schedule.step()
+        if step % config.evaluate_every == 0 or step == config.steps:
+            history.append(evaluate(step))
+    network = network.double().eval().requires_grad_(False)
+    atoms = _atoms_of(frames, test)
+    return PairFit(network, np.array(history), test, forces[atoms], predict(network, around, atoms))
+
+
+def _checked(frames: Systems, forces: ArrayLike) -> np.ndarray:
+    """float64 `[N, 3]`. Raises HydrasurrError unless these forces and frames can be fitted."""
     forces = np.asarray(forces, np.float64)
     if len(frames) < 2:
         raise HydrasurrError(f"{len(frames)} frame to fit: at least two are needed, one to train and one to test")
@@ -157,52 +202,21 @@ def fit_pair(
         raise HydrasurrError(f"the forces must be finite numbers of shape ({frames.num_atoms}, 3), got {forces.shape}")
     if not forces.any():
         raise HydrasurrError("the forces are all zero: there is nothing to fit")
-    rng = np.random.default_rng(config.seed)
-    held_out = max(1, round(config.test_fraction * len(frames)))
-    order = rng.permutation(len(frames))
-    test, train = np.sort(order[:held_out]), np.sort(order[held_out:])
-    elements = tuple(sorted(set(frames.numbers.tolist())))
-    around = Neighbourhoods(frames, config.cutoff, elements)
-    r_min = around.r_min(train)
+    return forces
+
+
+def _found(r_min: np.ndarray, elements: tuple[int, ...], cutoff: float) -> tuple[float, ...]:
+    """Raises HydrasurrError for a pair of elements that no distance was found of."""
     for pair, distance in zip(element_pairs(elements), r_min, strict=True):
         if not np.isfinite(distance):
-            names = "-".join(ELEMENTS[z] for z in pair)
-            raise HydrasurrError(f"no {names} pair is closer than {config.cutoff} Angstrom in the training frames")
+            names = "-".join(ELEMENTS[number] for number in pair)
+            raise HydrasurrError(f"no {names} pair is closer than {cutoff} Angstrom in the training frames")
+    return tuple(r_min.tolist())
 
-    def atoms_of(chosen: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.arange(frames.offset[f], frames.offset[f + 1]) for f in chosen])
 
-    spec = PairSpec(
-        elements=elements,
-        cutoff=config.cutoff,
-        r_min=tuple(r_min.tolist()),
-        force_scale=float(np.sqrt(np.mean(forces[atoms_of(train)] ** 2))),
-        hidden=config.hidden,
-        switch=config.switch,
-    )
-    network = start(spec, config.seed).float()
-    watched = [rng.permutation(atoms_of(chosen))[:WATCHED] for chosen in (train, test)]
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
-    target = torch.from_numpy(forces).float()
-    history = []
-    for step in range(1, config.steps + 1):
-        frame = train[rng.integers(len(train))]
-        atoms = np.arange(frames.offset[frame], frames.offset[frame + 1])
-        atoms = rng.choice(atoms, min(config.particles, len(atoms)), replace=False)
-        error = (forces_on(network, around, atoms) - target[atoms]) / spec.force_scale
-        optimizer.zero_grad()
-        error.square().mean().backward()
-        optimizer.step()
-        schedule.step()
-        if step % config.evaluate_every == 0 or step == config.steps:
-            errors = [predict(network, around, atoms) - forces[atoms] for atoms in watched]
-            history.append((step, *(float(np.mean((e / spec.force_scale) ** 2)) for e in errors)))
-            if on_evaluate:
-                on_evaluate(*history[-1])
-    network = network.double().eval().requires_grad_(False)
-    atoms = atoms_of(test)
-    return PairFit(network, np.array(history), test, forces[atoms], predict(network, around, atoms))
+def _atoms_of(frames: Systems, chosen: np.ndarray) -> np.ndarray:
+    """int64: the atoms of some frames."""
+    return np.concatenate([np.arange(frames.offset[frame], frames.offset[frame + 1]) for frame in chosen])
 
 
 def start(spec: PairSpec, seed: int) -> PairMLP:

@@ -17,7 +17,7 @@ from hydrasurr.training.pair_fit import RARE, Neighbourhoods, PairFit, PairFitCo
 from tests.surrogate.potentials.structures import lattice
 
 ARGON = LennardJones(epsilon=0.0104, sigma=3.4, cutoff=6.5)
-QUICK = PairFitConfig(cutoff=6.5, hidden=(32, 32), steps=600, particles=100, evaluate_every=250)
+QUICK = PairFitConfig(cutoff=6.5, hidden=(32, 32), steps=600, particles=100, learning_rate=1e-2, evaluate_every=250)
 
 
 def frames(count: int = 8, numbers: tuple[int, ...] = (18,), spacing: float = 3.7) -> Systems:
@@ -47,7 +47,7 @@ def test_recovers_lennard_jones(argon: PairFit) -> None:
     distance = torch.linspace(argon.network.spec.r_min[0] + 0.1, 6.4, 100, dtype=torch.float64)
     force = argon.network(distance, torch.zeros(100, dtype=torch.long))
     expected = ARGON.radial(distance, torch.full((100,), 18), torch.full((100,), 18))[1]
-    assert float((force - expected).abs().max()) < 0.05 * float(expected.abs().max())
+    assert float((force - expected).abs().max()) < 0.1 * argon.network.spec.force_scale
 
 
 def test_held_out_forces_are_those_of_the_potential(argon: PairFit) -> None:

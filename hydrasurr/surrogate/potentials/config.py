@@ -149,6 +149,14 @@ class MACEConfig(Strict):
     """The file is a pickle, which can run any code when it is loaded; true: you know where it comes from."""
 
 
+class AOTConfig(Strict):
+    """A trained graph neural network, compiled by `hydrasurr export --aot`."""
+
+    type: Literal["aot"]
+    folder: str
+    """Native code, which loading runs: one that you, or somebody you trust, exported."""
+
+
 class SumConfig(Strict):
     """The sum of several potentials."""
 
@@ -189,6 +197,7 @@ PotentialConfig = Annotated[
     | PairMLPConfig
     | NetworkConfig
     | MACEConfig
+    | AOTConfig
     | SumConfig
     | GuardedConfig,
     Field(discriminator="type"),

@@ -59,6 +59,10 @@ def _build(config: PotentialConfig, folder: Path) -> Potential:
             from hydrasurr.surrogate.potentials.mace import MACE
 
             return MACE.load(folder / config.file, trust_pickle=config.trust_pickle)
+        case sections.AOTConfig():
+            from hydrasurr.surrogate.adapters.aot import AOTPotential
+
+            return AOTPotential.load(folder / config.folder)
         case sections.SumConfig():
             return Sum([_build(term, folder) for term in config.terms])
         case sections.GuardedConfig():

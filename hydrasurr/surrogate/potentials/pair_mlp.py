@@ -42,8 +42,8 @@ class PairNetwork(PairPotential):
 
     The network gives forces only. The energy is their integral, `U(r) = int_r^cutoff f dr`: by Gauss-Legendre
     quadrature of the forces in this format on a grid of 4,096 distances, and cubic Hermite polynomials of U and f
-    between them; so `f = -dU/dr` holds to 1e-8 eV/Angstrom in fp64 and to rounding in others. U is 0 at the cutoff. Below the
-    smallest distance of training the force goes on along a straight line.
+    between them. So `f = -dU/dr` holds to 1e-8 eV/Angstrom in fp64, to rounding in float32 arithmetic, and on average
+    for the steps of bfloat16. U is 0 at the cutoff. Below r_min the force goes on along a straight line.
 
     One object is of one format, and not for several threads at a time (its buffers are reused from chunk to chunk).
 
@@ -59,7 +59,7 @@ class PairNetwork(PairPotential):
 
     Attributes
     ----------
-    r_min : the smallest distance of training by pair of elements (`{"Na-Cl": 2.1}`), Angstrom, as `guard` takes it
+    r_min : where the training data begin, by pair of elements (`{"Na-Cl": 2.1}`), Angstrom; as `guarded` takes it
 
     Raises HydrasurrError for an unknown format, or a network that is already rounded to another.
     """
