@@ -73,6 +73,34 @@ def argon(
 
 
 @app.command()
+def nacl(
+    quick: Annotated[bool, typer.Option("--quick", help="512 ions and shorter runs: some minutes.")] = False,
+    cells: Annotated[
+        int | None, typer.Option(help="Cubic cells of 8 ions along each edge; default 6, or 4 with --quick.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; default runs/md_nacl, or runs/md_nacl_quick.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key: --set fit.steps=8000. Repeatable.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Delete a study that is in the folder.")] = False,
+) -> None:
+    """Study rock salt: a network of its short-range forces over k-space, and networks in place of k-space.
+
+    Makes reference trajectories (by LAMMPS where installed), fits, rounds, runs and measures, and writes report.html
+    and report.json. Started again after a stop, it goes on with the stage it was in.
+    """
+    from hydrasurr.md.nacl.report import write_report
+    from hydrasurr.md.nacl.settings import load_study
+    from hydrasurr.md.nacl.study import Study
+    from hydrasurr.md.nacl.summary import print_summary
+
+    settings = load_study(quick, cells, overrides)
+    study = Study(settings, out or Path("runs") / ("md_nacl_quick" if quick else "md_nacl"), force=force)
+    print_summary(write_report(settings, study.folder, study.run()))
+    print(f"wrote '{study.folder.report}' and '{study.folder.numbers}'", file=sys.stderr)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of the configurations of runs, for editors."""
     import json

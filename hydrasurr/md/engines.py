@@ -89,9 +89,9 @@ class OwnEngine(Engine):
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
+            if not np.isfinite(self._dynamics.state.result.energy).all():
+                raise HydrasurrError("the energy is no number any more: the system has fallen apart")
             self._dynamics.step()
-        if not np.isfinite(self._dynamics.state.result.energy).all():
-            raise HydrasurrError("the energy is no number any more: the system has fallen apart")
 
     def frame(self, step: int) -> Frame:
         return Frame.of(self._dynamics.state, step, self._timestep_fs)

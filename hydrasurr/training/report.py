@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
 
-from hydrasurr.stores.info import SPLITS
+from hydrasurr.graphs.schema import ELEMENTS, FeatureSchema
+from hydrasurr.stores.info import SPLITS, StructureFacts
 from hydrasurr.tables import coefficient, duration, significant
-from hydrasurr.training import figures
-from hydrasurr.training.figure_style import COLORS, to_svg
+from hydrasurr.training import figures, page
 from hydrasurr.training.folder import RunFolder
+from hydrasurr.training.page import Tile
 from hydrasurr.training.run_files import RunFiles
-
-Tile = tuple[str, str, str, str]
-"""What it is, its value, the unit, and a remark."""
 
 FEW = 3
 """Up to so many targets have large parity plots, and a table of their errors."""
@@ -41,36 +37,26 @@ def write_report(folder: RunFolder) -> Path:
         "Data": _data(run),
         "Configuration": _configuration(run),
     }
-    sections = {title: body for title, body in sections.items() if body}
-    template = Template((files(__package__) / "report_template.html").read_text(encoding="utf-8"))
-    page = template.substitute(
-        title=escape(f"{run.config.name}: run report"),
-        light=" ".join(f"--{name}: {color};" for name, color in COLORS.items()),
-        header=_header(run, list(sections)),
-        body="\n".join(
-            f'<section id="{_anchor(title)}"><h2>{title}</h2>\n{body}\n</section>' for title, body in sections.items()
-        ),
-        footer=f"Written by hydrasurr {escape(str(run.environment.get('hydrasurr', '')))}",
-    )
-    folder.report.write_text(page, encoding="utf-8")
+    version = str(run.environment.get("hydrasurr", ""))
+    text = page.page(f"{run.config.name}: run report", _header(run, sections), sections, version)
+    folder.report.write_text(text, encoding="utf-8")
     return folder.report
 
 
 # -- the top ------------------------------------------------------------------------------------------
 
 
-def _header(run: RunFiles, sections: Sequence[str]) -> str:
+def _header(run: RunFiles, sections: Mapping[str, str]) -> str:
     config, model = run.config, run.config.model
     data = run.info.name if run.info else Path(config.data.dataset).stem
     members = f", ensemble of {config.members}" if config.members > 1 else ""
-    subtitle = f"{model.conv.type}, {model.layers} layers × {model.hidden}{members}, trained on {data}"
+    subtitle = f"{model.title}, {model.shape}{members}, trained on {data}"
     if run.info:
         subtitle += f" ({run.info.graphs['train']:,} graphs)"
-    links = "".join(f'<a href="#{_anchor(title)}">{title}</a>' for title in sections)
     return f"""<p class="kicker">hydrasurr run report</p>
 <h1>{escape(config.name)}{_badge(run)}</h1>
 <p class="subtitle">{escape(subtitle)}</p>
-<nav>{links}</nav>
+{page.links(sections)}
 {_tiles(_accuracy(run), _facts_at_a_glance(run))}"""
 
 
@@ -120,17 +106,9 @@ def _seconds(record: dict[str, Any]) -> float:
 
 def _tiles(accuracy: list[Tile], facts: list[Tile]) -> str:
     """One row where there are few, else the facts in a row of their own."""
-    marked, plain = ([_tile(tile, style) for tile in tiles] for tiles, style in ((accuracy, " main"), (facts, "")))
-    rows = [marked + plain] if len(marked) <= 2 else [marked, plain]
-    return "\n".join(f'<dl class="tiles">{"".join(row)}</dl>' for row in rows if row)
-
-
-def _tile(tile: Tile, style: str) -> str:
-    name, value, unit, more = map(escape, tile)
-    return (
-        f'<div class="tile{style}"><dt>{name}</dt><dd class="value">{value} <span class="unit">{unit}</span></dd>'
-        f'<dd class="more">{more}</dd></div>'
-    )
+    if len(accuracy) <= 2:
+        return page.tiles([*accuracy, *facts], main=len(accuracy))
+    return "\n".join(page.tiles(row, main) for row, main in ((accuracy, len(accuracy)), (facts, 0)) if row)
 
 
 # -- sections -----------------------------------------------------------------------------------------
@@ -143,10 +121,11 @@ def _results(run: RunFiles) -> str:
         rows = []
         for split in splits:
             m = run.results[split][target]
-            head = f'<th rowspan="{len(splits)}">{_name(target, run.unit(target))}</th>' if split == splits[0] else ""
+            name = page.named(target, run.unit(target))
+            head = f'<th rowspan="{len(splits)}">{name}</th>' if split == splits[0] else ""
             numbers = [significant(m["mae"]), significant(m["rmse"]), coefficient(m["r2"]), f"{m['count']:,}"]
             cells = "".join(f'<td class="num">{number}</td>' for number in numbers)
-            rows.append(f"<tr>{head}<td>{_swatch(split)}{split}</td>{cells}</tr>")
+            rows.append(f"<tr>{head}<td>{page.swatch(split)}{split}</td>{cells}</tr>")
         bodies += [f"<tbody>{''.join(rows)}</tbody>"] if rows else []
     if not bodies:
         return ""
@@ -160,16 +139,16 @@ def _results(run: RunFiles) -> str:
 def _curves(run: RunFiles) -> str:
     if not run.records:
         return "<p>No epoch has been completed yet.</p>"
-    rate = _figure(figures.learning_rate(run.members), "learning-rate", "learning rate by epoch")
+    rate = page.figure(figures.learning_rate(run.members), "learning-rate", "learning rate by epoch")
     if len(run.targets) == 1:
         name = run.targets[0]
         curve = figures.mae_curve(run.members, name, run.unit(name), figures.WIDE)
-        return f'<div class="grid curve">{_figure(curve, "mae-0", f"MAE of {name} by epoch")}{rate}</div>'
-    loss = _figure(figures.loss_curve(run.members), "loss", "loss by epoch")
+        return f'<div class="grid curve">{page.figure(curve, "mae-0", f"MAE of {name} by epoch")}{rate}</div>'
+    loss = page.figure(figures.loss_curve(run.members), "loss", "loss by epoch")
     size, columns = (figures.HALF, "two") if len(run.targets) == 2 else (figures.SMALL, "three")
+    by_target = {name: figures.mae_curve(run.members, name, run.unit(name), size, name) for name in run.targets}
     curves = "".join(
-        _figure(figures.mae_curve(run.members, name, run.unit(name), size, name), f"mae-{k}", f"MAE of {name} by epoch")
-        for k, name in enumerate(run.targets)
+        page.figure(curve, f"mae-{k}", f"MAE of {name} by epoch") for k, (name, curve) in enumerate(by_target.items())
     )
     return f'<div class="grid curve">{loss}{rate}</div><h3>By target</h3><div class="grid {columns}">{curves}</div>'
 
@@ -183,8 +162,10 @@ def _parity(run: RunFiles) -> str:
         drawn = max((rows.shape[1] for rows in arrays.values()), default=0)
         labels = max(metrics["count"] for metrics in run.results[split].values())
         parts += [f"{drawn:,} of {labels:,} in {split}"] if drawn < labels else []
-    note = f'<p class="note">Points drawn: {", ".join(parts)}. The metrics are over all.</p>' if parts else ""
-    return note + "".join(rows)
+    notes = [f"Points drawn: {', '.join(parts)}. The metrics are over all."] if parts else []
+    if run.config.is_force_field:
+        notes.append("Energies are above those of the atoms, in the mean over the training split 0 per atom.")
+    return "".join(f'<p class="note">{note}</p>' for note in notes) + "".join(rows)
 
 
 def _parity_row(run: RunFiles, index: int, target: str) -> str:
@@ -197,7 +178,7 @@ def _parity_row(run: RunFiles, index: int, target: str) -> str:
     few = len(run.targets) <= FEW
     size = figures.SQUARE if few else figures.SMALL_SQUARE
     panels = "".join(
-        _figure(
+        page.figure(
             figures.parity(rows[0], rows[1], run.results[split][target], limits, unit, split, size),
             f"parity-{index}-{split}",
             f"predicted against reference {target}, {split}",
@@ -205,12 +186,12 @@ def _parity_row(run: RunFiles, index: int, target: str) -> str:
         for split, rows in data.items()
     )
     errors = {split: rows[1] - rows[0] for split, rows in data.items()}
-    histogram = _figure(
+    histogram = page.figure(
         figures.error_histogram(errors, unit, figures.HALF if few else size),
         f"errors-{index}",
         f"distribution of errors of {target}",
     )
-    heading = f"<h3>{_name(target, unit)}</h3>"
+    heading = f"<h3>{page.named(target, unit)}</h3>"
     if not few:
         return f'{heading}<div class="grid four">{panels}{histogram}</div>'
     return (
@@ -223,7 +204,7 @@ def _error_table(errors: dict[str, np.ndarray]) -> str:
     quantiles = {"median": 0.5, "90 %": 0.9, "95 %": 0.95, "99 %": 0.99, "largest": 1.0}
     rows = [[name, *(significant(np.quantile(np.abs(e), q)) for e in errors.values())] for name, q in quantiles.items()]
     rows.append(["mean, with sign", *(significant(np.mean(e)) for e in errors.values())])
-    return _table(["error", *(_swatch(split) + split for split in errors)], rows, numeric=len(errors))
+    return page.table(["error", *(page.swatch(split) + split for split in errors)], rows, numeric=len(errors))
 
 
 def _uncertainty(run: RunFiles) -> str:
@@ -233,7 +214,7 @@ def _uncertainty(run: RunFiles) -> str:
         label, value, std = rows[:, np.isfinite(rows[2])]
         if len(std):
             figure = figures.calibration(value - label, std, run.unit(target), target)
-            panels.append(_figure(figure, f"calibration-{k}", f"calibration of {target}"))
+            panels.append(page.figure(figure, f"calibration-{k}", f"calibration of {target}"))
     if not panels:
         return ""
     text = (
@@ -249,12 +230,12 @@ def _time(run: RunFiles) -> str:
     totals = {phase: float(seconds.sum()) for phase, seconds in figures.stack(run.records).items()}
     whole = sum(totals.values()) or 1.0
     rows = [
-        [_swatch(phase) + phase.replace("_", "-"), duration(seconds), f"{100 * seconds / whole:.1f} %"]
+        [page.swatch(phase) + phase.replace("_", "-"), duration(seconds), f"{100 * seconds / whole:.1f} %"]
         for phase, seconds in totals.items()
         if seconds or phase != "all_reduce"
     ]
-    chart = _figure(figures.timing(run.members), "timing", "seconds by phase and epoch")
-    table = _table(["phase", "total", "share"], rows, numeric=2)
+    chart = page.figure(figures.timing(run.members), "timing", "seconds by phase and epoch")
+    table = page.table(["phase", "total", "share"], rows, numeric=2)
     note = f'<p class="note">{_communication(run)}</p>' if totals["all_reduce"] else ""
     return f'<div class="grid beside">{chart}<div class="scroll">{table}{note}</div></div>'
 
@@ -274,88 +255,66 @@ def _data(run: RunFiles) -> str:
     if info is None:
         return ""
     sizes = [
-        [_swatch(s) + s, f"{info.graphs[s]:,}", f"{info.nodes[s]:,}", f"{info.edges[s]:,}"]
+        [page.swatch(s) + s, f"{info.graphs[s]:,}", f"{info.nodes[s]:,}", f"{info.edges[s]:,}"]
         for s in SPLITS
         if info.graphs[s]
     ]
-    learnt = run.targets or [target.name for target in info.targets]
+    learnt = [] if info.structures else run.targets
+    shown = learnt or [target.name for target in info.targets]
     targets = [
-        [_name(t.name, t.unit), t.level, *map(significant, (s.mean, s.std, s.min, s.max)), f"{s.count:,}"]
+        [page.named(t.name, t.unit), t.level, *map(significant, (s.mean, s.std, s.min, s.max)), f"{s.count:,}"]
         for t, s in zip(info.targets, info.statistics, strict=True)
-        if t.name in learnt
+        if t.name in shown
     ]
-    schema = info.feature_schema
     facts = {
         "data set": info.name,
         "path": run.config.data.dataset,
-        "split": _sentence(info.split),
+        "split": page.sentence(info.split),
         "rejected rows": f"{info.rejected:,}",
-        "hydrogens": "explicit" if schema.explicit_hydrogens else "implicit",
-        "node features": ", ".join(feature.name for feature in schema.nodes),
-        "edge features": ", ".join(feature.name for feature in schema.edges),
-        **{key: _sentence(value) for key, value in info.source.items()},
+        **(_structures(info.structures) if info.structures else _features(info.feature_schema)),
+        **{key: page.sentence(value) for key, value in info.source.items()},
     }
-    degrees = _figure(figures.degree_histogram(info.degree_histogram), "degrees", "degree histogram")
+    degrees = ""
+    if sum(info.degree_histogram[1:]):
+        degrees = page.figure(figures.degree_histogram(info.degree_histogram), "degrees", "degree histogram")
     description = f"<p>{escape(info.description)}</p>" if info.description else ""
     return f"""{description}
 <div class="grid beside top"><div class="scroll">
-{_table(["split", "graphs", "nodes", "edges"], sizes, numeric=3)}
+{page.table(["split", "graphs", "nodes", "edges"], sizes, numeric=3)}
 <h3>Targets <span class="unit">over the training split</span></h3>
-{_table(["target", "level", "mean", "std", "min", "max", "labels"], targets, numeric=5)}
+{page.table(["target", "level", "mean", "std", "min", "max", "labels"], targets, numeric=5)}
 </div>{degrees}</div>
-<h3>Source</h3>{_facts(facts)}"""
+<h3>Source</h3>{page.facts(facts)}"""
+
+
+def _features(schema: FeatureSchema) -> dict[str, str]:
+    return {
+        "hydrogens": "explicit" if schema.explicit_hydrogens else "implicit",
+        "node features": ", ".join(feature.name for feature in schema.nodes),
+        "edge features": ", ".join(feature.name for feature in schema.edges),
+    }
+
+
+def _structures(structures: StructureFacts) -> dict[str, str]:
+    energies = [f"{ELEMENTS[z]} {energy:,.4f}" for z, energy in structures.atomic_energies.items()]
+    origin = f" ({structures.atomic_energies_from})" if energies else ""
+    return {
+        "elements": ", ".join(ELEMENTS[z] for z in structures.elements),
+        "stored radius graphs": f"{structures.cutoff:g} Å" if structures.cutoff else "none, found on load",
+        "labelled structures": page.sentence({kind: f"{count:,}" for kind, count in structures.labelled.items()}),
+        "reference energies (eV)": (", ".join(energies) or "none") + origin,
+        "energy above these (meV/atom)": f"mean {significant(1000 * structures.energy_mean)}, "
+        f"std {significant(1000 * structures.energy_std)}",
+        "forces, rms": f"{significant(1000 * structures.force_rms)} meV/Å",
+    }
 
 
 def _configuration(run: RunFiles) -> str:
     config = escape(run.config.model_dump_json(indent=2))
     environment = {
-        key: _sentence(value, joint=" " if key == "command" else ", ") or "none"
+        key: page.sentence(value, joint=" " if key == "command" else ", ") or "none"
         for key, value in run.environment.items()
     }
     return f"""<details><summary>Resolved configuration</summary><pre>{config}</pre></details>
-<details open><summary>Environment</summary>{_facts(environment)}</details>"""
+<details open><summary>Environment</summary>{page.facts(environment)}</details>"""
 
-
-# -- pieces of HTML -----------------------------------------------------------------------------------
-
-
-def _anchor(title: str) -> str:
-    return title.lower().replace(" ", "-")
-
-
-def _figure(figure: Any, name: str, label: str) -> str:
-    return f"<figure>{to_svg(figure, name, label)}</figure>"
-
-
-def _swatch(color: str) -> str:
-    return f'<span class="swatch" style="background: var(--{color})"></span>'
-
-
-def _name(target: str, unit: str) -> str:
-    return escape(target) + (f' <span class="unit">{escape(unit)}</span>' if unit else "")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -> str:
-    """A table of HTML cells whose last `numeric` columns are numbers."""
-    first = len(header) - numeric
-
-    def line(tag: str, cells: Sequence[str]) -> str:
-        marked = (f'<{tag} class="num">' if k >= first else f"<{tag}>" for k in range(len(cells)))
-        return "<tr>" + "".join(f"{mark}{cell}</{tag}>" for mark, cell in zip(marked, cells, strict=True)) + "</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    return f"<table><thead>{line('th', header)}</thead><tbody>{body}</tbody></table>"
-
-
-def _facts(facts: dict[str, str]) -> str:
-    rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in facts.items())
-    return f'<table class="facts">{rows}</table>'
-
-
-def _sentence(value: Any, joint: str = ", ") -> str:
-    """Nested lists and objects as one line of text."""
-    if isinstance(value, dict):
-        return joint.join(f"{key} {_sentence(item)}" for key, item in value.items() if item is not None)
-    if isinstance(value, list | tuple):
-        return joint.join(map(_sentence, value))
-    return "" if value is None else str(value)

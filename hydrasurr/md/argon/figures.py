@@ -38,7 +38,7 @@ COLOR = {
     "int4_refit": "all_reduce",
 }
 """Name of its colour, see figure_style.COLORS."""
-OFF_SCALE = 8
+OFF_SCALE = 30
 """Values farther from the reference than so many times the median of all are drawn at the edge."""
 WINDOW_PS = 0.5
 
@@ -101,10 +101,8 @@ def radial_deviation(curves: Curves) -> Figure:
         ax.plot(reference["r"], values, color=COLORS[COLOR[name]], **{**_style(name), "linewidth": 1.1})
     ax.axhline(0, color=COLORS["ink"], linewidth=0.8)
     limit = 1.15 * _limit([np.abs(values).max() for values in differences.values()])
-    ax.set(xlim=(2.5, None), ylim=(-limit, limit), xlabel="r (Å)")
     beyond = [NAMES[name] for name, values in differences.items() if np.abs(values).max() > limit]
-    if beyond:
-        ax.text(0.98, 0.02, f"off the scale: {', '.join(beyond)}", transform=ax.transAxes, ha="right")
+    ax.set(xlim=(2.5, None), ylim=(-limit, limit), xlabel="r (Å)" + _off_scale(beyond))
     _heading(ax, "g(r) - g(r) of LJ", legend=False)
     return figure
 
@@ -122,9 +120,7 @@ def energy_over_time(curves: Curves) -> Figure:
             continue
         time, values = windows(curve["time"], curve["potential_energy"])
         ax.plot(time, values, color=COLORS[COLOR[name]], **{**_style(name), "linewidth": 1.2})
-    if beyond:
-        ax.text(0.99, 0.03, f"off the scale: {', '.join(beyond)} meV/atom", transform=ax.transAxes, ha="right")
-    ax.set(xlabel="time (ps)", xlim=(0, None))
+    ax.set(xlabel="time (ps)" + _off_scale(beyond), xlim=(0, None))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     _heading(ax, "potential energy (meV/atom)", columns=4)
     return figure
@@ -159,7 +155,8 @@ def means(values: Mapping[str, Mapping[str, Any]], title: str, reference: bool =
         ax.axvspan(centre - error, centre + error, color=COLORS["grid"], linewidth=0)
     ax.axvline(centre, color=COLORS["muted"], linewidth=0.8)
     spread = {name: abs(value["mean"] - centre) + (value["error"] or 0.0) for name, value in values.items()}
-    limit = 1.2 * _limit([each for name, each in spread.items() if name != "lj"])
+    others = [each for name, each in spread.items() if name != "lj"]
+    limit = 1.2 * (_limit(others) if reference else max(spread.values()) or 1.0)
     for row, name in enumerate(names):
         value, color = values[name], COLORS[COLOR[name]]
         away = value["mean"] - centre
@@ -173,7 +170,8 @@ def means(values: Mapping[str, Mapping[str, Any]], title: str, reference: bool =
     ax.set(xlim=(centre - limit, centre + limit), ylim=(len(names) - 0.5, -0.5))
     ax.set_yticks(range(len(names)), [NAMES[name] for name in names])
     ax.grid(axis="y", visible=False)
-    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "\u2212")))
     _heading(ax, title, legend=False)
     return figure
 
@@ -239,6 +237,10 @@ def _limit(distances: Sequence[float]) -> float:
     """How far from the reference the axis goes, so that one run far off does not flatten all others."""
     near = OFF_SCALE * float(np.median(distances))
     return max([distance for distance in distances if distance <= near] or [1.0]) or 1.0
+
+
+def _off_scale(runs: Sequence[str]) -> str:
+    return f"; off the scale: {', '.join(runs)}" if runs else ""
 
 
 def _heading(ax: Axes, title: str, *, legend: bool = True, columns: int = 3, inside: str = "") -> None:

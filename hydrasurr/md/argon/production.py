@@ -57,15 +57,15 @@ def state_of(frame: Frame, potential: Potential) -> State:
     return begin(frame.systems, potential, masses[:, None] * frame.velocities / units.fs, masses)
 
 
-def another_start(study: ArgonStudy, frame: Frame) -> Frame:
+def another_start(study: ArgonStudy, frame: Frame, seed: int) -> Frame:
     """The same positions with velocities drawn anew."""
-    masses, seed = atomic_masses[frame.systems.numbers], study.seed + 1
+    masses = atomic_masses[frame.systems.numbers]
     momenta = maxwell_boltzmann(frame.systems, masses, study.temperature_K, seed)
     return Frame(0, 0.0, frame.systems, momenta / masses[:, None] * units.fs)
 
 
-def produce(study: ArgonStudy, forces: Forces, start: Frame, advance: Advance) -> Result:
-    """A run at constant temperature and, for the drift, one at constant energy.
+def produce(study: ArgonStudy, forces: Forces, start: Frame, seed: int, advance: Advance) -> Result:
+    """A run at constant temperature (the seed is that of the heat bath) and, for the drift, one at constant energy.
 
     Facts: `temperature` (K), `potential_energy` (meV/atom), `pressure` (bar), `diffusion` (1e-5 cm^2/s) and `drift`
     (meV/atom/ps) as a Mean each, the `first_peak` of g(r) and the `closest` distance of two atoms (Angstrom).
@@ -75,7 +75,7 @@ def produce(study: ArgonStudy, forces: Forces, start: Frame, advance: Advance) -
     every = max(min(round(RDF_EVERY_PS / plan.interval_ps), count // RDF_FRAMES), 1)
     rdf, frames, nve = RDF(plan.r_max, round(plan.r_max / BIN)), [], []
     with forces.engine(study, state_of(start, forces.potential)) as engine:
-        engine.heat_bath(study.temperature_K, study.seed)
+        engine.heat_bath(study.temperature_K, seed)
         engine.run(study.steps(plan.equilibration_ps) if plan.equilibration_ps else 0)
         advance(plan.equilibration_ps)
         for index in range(1, count + 1):

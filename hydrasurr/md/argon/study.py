@@ -38,10 +38,10 @@ class Study:
     """
 
     def __init__(self, settings: ArgonStudy, path: str | Path, *, force: bool = False, visible: bool = True):
+        torch.set_num_threads(settings.threads)
         self.settings, self.folder = settings, StudyFolder(path)
         self.folder.prepare(settings, force=force)
         self.watch = Watcher(visible)
-        torch.set_num_threads(settings.threads)
 
     def run(self) -> dict[str, Result]:
         """Every stage by name."""
@@ -56,9 +56,8 @@ class Study:
             )
         start = frames[-1]
         for name in (REFERENCE, AGAIN, *self.settings.formats):
-            begin = another_start(self.settings, start) if name == AGAIN else start
             results[f"md-{name}"] = self._stage(
-                f"md-{name}", f"dynamics, {name}", lambda name=name, begin=begin: self._produce(name, begin)
+                f"md-{name}", f"dynamics, {name}", lambda name=name: self._produce(name, start)
             )
         for name in self.settings.formats:
             results[f"rollout-{name}"] = self._stage(
@@ -125,10 +124,13 @@ class Study:
         return Result({**metrics, "atoms": len(forces)}, {"reference": magnitudes[0], "predicted": magnitudes[1]})
 
     def _produce(self, name: str, start: Frame) -> Result:
-        plan = self.settings.dynamics
+        plan, seed = self.settings.dynamics, self.settings.seed
+        if name == AGAIN:
+            seed += 1
+            start = another_start(self.settings, start, seed)
         self.watch.expect(plan.equilibration_ps + plan.length_ps + plan.nve_ps, "ps")
         try:
-            return produce(self.settings, self._tabulated(name), start, self.watch.advance)
+            return produce(self.settings, self._tabulated(name), start, seed, self.watch.advance)
         except HydrasurrError as error:
             if name in (REFERENCE, AGAIN):
                 raise

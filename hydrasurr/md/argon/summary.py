@@ -93,5 +93,6 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
             weights = numbers["bytes"][name]["weights"]
             cells = [f"{weights:,}", coefficient(forces["r2"]), significant(1000 * forces["rmse"])]
         means = [significant(run[key]["mean"]) if key in run else "failed" for key in MEANS[1:4]]
-        table.add_row(name, *(cells or [""] * 3), *means, significant(run.get("g_max_deviation")))
+        deviates = f"{run['g_max_deviation']:.3f}" if "g_max_deviation" in run else "-"
+        table.add_row(name, *(cells or [""] * 3), *means, deviates)
     Console(highlight=False).print(table)

@@ -27,6 +27,7 @@ PLACES = {
     "slab": "a slab with two surfaces",
 }
 SCAN_FRAMES = 4
+EVALUATION = "energy", "forces", "virial"
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,14 @@ def label(model: RockSalt, frames: Sequence[Frame]) -> Result:
     """Frames and the far part of Coulomb on them, finely summed."""
     far = CoulombFar(CHARGES, model.fine)
     found = [far.evaluate(frame.systems) for frame in frames]
-    columns = {f"far_{name}": np.stack([getattr(one, name) for one in found]) for name in ("energy", "forces", "virial")}
+    columns = {f"far_{name}": np.stack([getattr(one, name) for one in found]) for name in EVALUATION}
     return Result({"frames": len(frames)}, {**kept(frames), **columns})
 
 
 def labelled(model: RockSalt, result: Result) -> Labelled:
     """What `label` kept, with the near part."""
     frames, columns = frames_of(result), result.arrays
-    far = [Evaluation(*row) for row in zip(*(columns[f"far_{n}"] for n in ("energy", "forces", "virial")), strict=True)]
+    far = [Evaluation(*row) for row in zip(*(columns[f"far_{name}"] for name in EVALUATION), strict=True)]
     return Labelled(frames, [model.near.evaluate(frame.systems) for frame in frames], far)
 
 

@@ -12,7 +12,7 @@ from hydrasurr.surrogate.potentials.splitting import COULOMB, Method
 
 MADELUNG = 1.7475645946331822
 """Of NaCl, for the distance of neighbours: OEIS A085469, from series that converge much faster than any sum here."""
-EWALD_ACCURACY = 1e-9
+EWALD_ACCURACY = 1e-10
 P3M_ACCURACIES = (1e-2, 1e-3, 1e-4, 1e-5)
 """eV/Angstrom, asked for."""
 

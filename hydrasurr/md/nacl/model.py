@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,8 @@ from hydrasurr.md.systems import rocksalt
 from hydrasurr.surrogate.adapters.lammps_table import write_table
 from hydrasurr.surrogate.potentials.born import TOSI_FUMI_NACL, Born
 from hydrasurr.surrogate.potentials.contract import Potential, Sum
-from hydrasurr.surrogate.potentials.coulomb import Charges, Coulomb, CoulombNear
+from hydrasurr.surrogate.potentials.coulomb import Charges, Coulomb, CoulombFar, CoulombNear
+from hydrasurr.surrogate.potentials.pair_sum import PairSum
 from hydrasurr.surrogate.potentials.pairwise import PairPotential
 from hydrasurr.surrogate.potentials.splitting import COULOMB, Splitting, tune
 from hydrasurr.surrogate.potentials.table import Table
@@ -55,11 +56,8 @@ class RockSalt:
 
     def __init__(self, study: NaClStudy):
         self.study = study
-        crystal = self.crystal()
-        charges = Charges(CHARGES).of(torch.from_numpy(crystal.numbers))
-        self.splitting = tune(crystal, charges, study.cutoff, "p3m", study.accuracy * COULOMB)
-        fine = tune(crystal, charges, study.cutoff, "p3m", study.accuracy * COULOMB * FINER).resolution
-        self.fine = Splitting("p3m", self.splitting.smearing, fine)
+        self.splitting = self._tune(study.accuracy)
+        self.fine = replace(self.splitting, resolution=self._tune(study.accuracy * FINER).resolution)
         self.born = Born(TOSI_FUMI_NACL, study.cutoff)
         self.near = CoulombNear(CHARGES, self.splitting.smearing, study.cutoff)
 
@@ -81,7 +79,8 @@ class RockSalt:
         for (i, j), kind in zip(TYPES, KINDS, strict=True):
             a, rho, sigma, c, d = TOSI_FUMI_NACL[kind]
             lines.append(f"pair_coeff {i} {j} {a:.17g} {rho:.17g} {sigma:.17g} {c:.17g} {d:.17g}")
-        return Forces(Sum([self.born, self.coulomb()]), "\n".join([*lines, "pair_modify shift yes", *self._pppm()]))
+        lines += ["pair_modify shift yes", *_pppm(self.study.accuracy, self.splitting)]
+        return Forces(Sum([self.born, self.coulomb()]), "\n".join(lines))
 
     def with_table(self, path: Path, short: PairPotential) -> Forces:
         """A table of other short-range forces, over the same Coulomb."""
@@ -91,8 +90,19 @@ class RockSalt:
         for line in lines[1:]:
             command, i, j, rest = line.split(maxsplit=3)
             pairs.append(f"{command} {i} {j} table {rest}")
-        whole = "\n".join([style, *pairs, "pair_coeff * * coul/long", *self._pppm()])
+        pppm = _pppm(self.study.accuracy, self.splitting)
+        whole = "\n".join([style, *pairs, "pair_coeff * * coul/long", *pppm])
         return Forces(Sum([Table.from_lammps(path), self.coulomb()]), whole)
+
+    def tabled(self, path: Path, short: PairPotential, accuracy: float) -> Forces:
+        """One table of the short range and the near part of Coulomb, over PPPM of any accuracy, with the splitting
+        that suits it."""
+        splitting = self._tune(accuracy)
+        near = CoulombNear(CHARGES, splitting.smearing, self.study.cutoff)
+        first, *rest = write_table(path, PairSum([short, near]), SYMBOLS).splitlines()
+        far = CoulombFar(CHARGES, splitting)
+        style = "\n".join([f"{first} pppm", *rest, *_pppm(accuracy, splitting)])
+        return Forces(Sum([Table.from_lammps(path), far]), style)
 
     @staticmethod
     def table_alone(path: Path, everything: PairPotential) -> Forces:
@@ -100,6 +110,12 @@ class RockSalt:
         style = write_table(path, everything, SYMBOLS)
         return Forces(Table.from_lammps(path), style)
 
-    def _pppm(self) -> list[str]:
-        damping = 1 / (math.sqrt(2) * self.splitting.smearing)
-        return [f"kspace_style pppm {self.study.accuracy:.17g}", f"kspace_modify gewald {damping:.17g}"]
+    def _tune(self, accuracy: float) -> Splitting:
+        crystal = self.crystal()
+        charges = Charges(CHARGES).of(torch.from_numpy(crystal.numbers))
+        return tune(crystal, charges, self.study.cutoff, "p3m", accuracy * COULOMB)
+
+
+def _pppm(accuracy: float, splitting: Splitting) -> list[str]:
+    damping = 1 / (math.sqrt(2) * splitting.smearing)
+    return [f"kspace_style pppm {accuracy:.17g}", f"kspace_modify gewald {damping:.17g}"]

@@ -106,6 +106,15 @@ def produce(study: NaClStudy, forces: Forces, start: Frame, advance: Advance) ->
     return Result(facts, arrays)
 
 
+def shuffled(frame: Frame, seed: int) -> Frame:
+    """The same positions, and velocities that ions of an element have exchanged: another run of the same state."""
+    generator, velocities = np.random.default_rng(seed), frame.velocities.copy()
+    for number in set(frame.systems.numbers.tolist()):
+        rows = np.flatnonzero(frame.systems.numbers == number)
+        velocities[rows] = velocities[generator.permutation(rows)]
+    return Frame(0, 0.0, frame.systems, velocities)
+
+
 def kept(frames: Sequence[Frame]) -> dict[str, np.ndarray]:
     """Frames of one cell as arrays, for a Result."""
     arrays = {name: np.stack([getattr(frame, name) for frame in frames]) for name in ("velocities", "forces", "stress")}

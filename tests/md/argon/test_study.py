@@ -11,20 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hydrasurr.md.argon.stages import Result
+from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.md.argon.settings import load_study
+from hydrasurr.md.argon.stages import Result, StudyFolder
+from hydrasurr.md.argon.summary import read_measured
 from tests.runs import command, environment, start
 
 TINY = {
     "reference.equilibration_ps": 0.3,
     "reference.frames": 4,
-    "reference.interval_ps": 0.1,
+    "reference.interval_ps": 0.05,
     "fit.steps": 40,
     "fit.particles": 60,
     "fit.evaluate_every": 10,
-    "dynamics.equilibration_ps": 0.05,
-    "dynamics.length_ps": 0.4,
+    "dynamics.equilibration_ps": 0.02,
+    "dynamics.length_ps": 0.3,
     "dynamics.interval_ps": 0.01,
-    "dynamics.nve_ps": 0.2,
+    "dynamics.nve_ps": 0.05,
     "dynamics.rollout_ps": 0.02,
     "scaling.factors": [1, 2],
     "scaling.repeats": 1,
@@ -143,19 +146,33 @@ def test_without_lammps(killed: tuple[Path, dict[str, int]], tmp_path: Path) -> 
 
 
 def test_errors_say_what_to_do(killed: tuple[Path, dict[str, int]], tmp_path: Path) -> None:
-    def fails(done: subprocess.CompletedProcess) -> str:
-        assert done.returncode == 1 and "Traceback" not in done.stderr
-        return " ".join(done.stderr.split())
+    done = run(killed[0], sigma=3.5)
+    text = " ".join(done.stderr.split())
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "holds a study with other settings" in text and "sigma: 3.4 became 3.5" in text and "--force" in text
+    for setting, message in {
+        "atomms=3": "atomms: unknown key; did you mean 'atoms'?",
+        "dynamics.length_ps=0.1": "dynamics: length_ps 0.1 must be 30 times interval_ps 0.05 or more",
+        'formats=["fp8"]': "formats.0: Input should be 'fp64', 'fp32'",
+    }.items():
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            load_study(quick=True, overrides=[setting])
+    (tmp_path / "thesis.txt").write_text("all of it")
+    with pytest.raises(HydrasurrError, match="holds other files"):
+        StudyFolder(tmp_path).prepare(load_study())
+    with pytest.raises(HydrasurrError, match="cannot read the measured curve"):
+        read_measured(tmp_path / "missing.txt")
 
-    other = fails(run(killed[0], sigma=3.5))
-    assert "holds a study with other settings" in other and "sigma: 3.4 became 3.5" in other and "--force" in other
-    assert "atomms: unknown key; did you mean 'atoms'?" in fails(run(tmp_path / "x", atomms=3))
-    assert "length_ps 0.1 must be 30 times" in fails(run(tmp_path / "x", dynamics__length_ps=0.1))
-    assert "no format" in fails(run(tmp_path / "x", formats=["fp8"])) or not (tmp_path / "x").exists()
-    assert "cannot read the measured curve" in fails(run(tmp_path / "x", "--measured", "missing.txt"))
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full/thesis.txt").write_text("all of it")
-    assert "holds other files" in fails(run(tmp_path / "full"))
+
+def test_force_begins_anew(tmp_path: Path) -> None:
+    first, second = (load_study(quick=True, overrides=[f"seed={seed}"]) for seed in (1, 2))
+    folder = StudyFolder(tmp_path / "out")
+    folder.prepare(first)
+    folder.stage("one", lambda: Result({}))
+    folder.prepare(first)
+    assert (tmp_path / "out/stages/one.npz").exists()
+    folder.prepare(second, force=True)
+    assert not (tmp_path / "out/stages").exists() and json.loads(folder.config.read_text())["seed"] == 2
 
 
 def diagonal_r2(predicted: np.ndarray, reference: np.ndarray) -> float:
