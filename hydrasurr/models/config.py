@@ -53,6 +53,16 @@ class ModelConfig(Strict):
     uncertainty: Literal["none", "gaussian"] = "none"
     """gaussian: every head also gives a variance, trained with the Gaussian NLL."""
 
+    @property
+    def title(self) -> str:
+        """What to call the architecture."""
+        return self.conv.type
+
+    @property
+    def shape(self) -> str:
+        """How large it is, in words."""
+        return f"{self.layers} layers × {self.hidden}"
+
     @field_validator("conv", mode="before")
     @classmethod
     def _known_layer(cls, value: Any) -> Any:

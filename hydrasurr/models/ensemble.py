@@ -8,6 +8,7 @@ variance of their means.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +29,8 @@ class Ensemble(nn.Module):
         """Whether `physical` gives standard deviations."""
         return len(self.networks) > 1 or self.networks[0].config.uncertainty == "gaussian"
 
-    def forward(self, batch: GraphBatch) -> list[Prediction]:
-        return [network(batch) for network in self.networks]
+    def forward(self, batch: GraphBatch, **options: Any) -> list[Prediction]:
+        return [network(batch, **options) for network in self.networks]
 
     def physical(self, predictions: list[Prediction]) -> Physical:
         """Mean and standard deviation in physical units; the latter None for one network without a variance."""

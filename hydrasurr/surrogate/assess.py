@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+from torch import nn
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.graphs.schema import Target
-from hydrasurr.loading import GraphBatch, Share
-from hydrasurr.models.network import Physical
+from hydrasurr.loading import Share
+from hydrasurr.loading.radius_graphs import RadiusGraphs
+from hydrasurr.models.force_field.network import ForceField
 from hydrasurr.stores import SPLITS, GraphStore, Split, open_store
-from hydrasurr.surrogate.predictor import load
+from hydrasurr.surrogate.assess_csv import ForceWriter, PropertyWriter
+from hydrasurr.surrogate.predictor import load_networks
+from hydrasurr.surrogate.structure_file import TableSplit, read_structures
 from hydrasurr.training.evaluation import evaluate
 from hydrasurr.training.metrics import Metrics
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import ForceTask, PropertyTask
+from hydrasurr.training.tasks.forces import COLUMNS
 
 
 def assess(
@@ -33,26 +38,26 @@ def assess(
     Parameters
     ----------
     run_dir : a run folder or an exported model
-    dataset : a data set whose targets have the names of the model's; None: the one the run was trained on
+    dataset : a data set with the labels that the model predicts (targets of the same names); for a force field also
+        any file of structures that ASE reads, whose only split has the name of the file; None: the data set that the
+        run was trained on
     split : "train", "val", "test", or "all" for each that has graphs
-    out : CSV file for every graph-level label and prediction
+    out : CSV file for predictions and labels, one row a graph
 
-    Raises SchemaError if the data set was featurized otherwise than the model's, HydrasurrError if it lacks a
-    target.
+    Raises SchemaError if the data set was featurized otherwise than the model's, HydrasurrError if it lacks a target,
+    StructureError if it has elements that a force field does not know.
     """
-    surrogate = load(run_dir, device)
+    networks, _ = load_networks(run_dir, device)
     dataset = dataset or _training_data(Path(run_dir))
-    store = open_store(dataset)
-    surrogate.schema.require(store.info.feature_schema, f"'{dataset}'")
-    splits = [name for name in SPLITS if store.info.graphs[name]] if split == "all" else [split]
-    task = _task((*surrogate.targets, *surrogate.node_targets), store)
-    writer = _Writer(out, task, store) if out else None
+    choose = _force_field if isinstance(networks[0], ForceField) else _properties
+    task, splits = choose(networks, Path(dataset), split)
+    network = task.combine(networks).eval().requires_grad_(False)
+    write = ForceWriter if isinstance(task, ForceTask) else PropertyWriter
     results = {}
-    for name in splits:
-        visit = writer.visitor(name, store[name]) if writer else None
-        results[name] = evaluate(surrogate.ensemble, task, store[name], Share(), batch_size, visit).metrics()
-    if writer:
-        writer.close()
+    with closing(write(out, task)) if out else nullcontext() as writer:
+        for name, graphs in splits.items():
+            visit = writer.visitor(name, graphs) if writer else None
+            results[name] = evaluate(network, task, graphs, Share(), batch_size, visit).metrics()
     return results, {target.name: target.unit for target in task.targets}
 
 
@@ -63,47 +68,57 @@ def _training_data(run_dir: Path) -> str:
     return json.loads(config.read_text())["data"]["dataset"]
 
 
-def _task(targets: tuple[Target, ...], store: GraphStore) -> Task:
-    """Where the model's targets are in the data set. Raises HydrasurrError if one is not, or in another unit."""
-    info = store.info
-    known = {target.name: target for target in info.targets}
+def _splits(store: GraphStore, split: str) -> dict[str, Split]:
+    names = [name for name in SPLITS if store.info.graphs[name]] if split == "all" else [split]
+    return {name: store[name] for name in names}
+
+
+# -- properties ---------------------------------------------------------------------------------------
+
+
+def _properties(networks: Sequence[nn.Module], dataset: Path, split: str) -> tuple[PropertyTask, dict[str, Split]]:
+    """Raises HydrasurrError if the data set lacks one of the model's targets, or has it in another unit."""
+    store, first = open_store(dataset), networks[0]
+    first.schema.require(store.info.feature_schema, f"'{dataset}'")
+    targets = sorted(first.targets, key=lambda target: target.level != "graph")
+    _require_targets(targets, {target.name: target for target in store.info.targets}, store.info.name)
+    return PropertyTask.of(targets, [1.0] * len(targets), store.info), _splits(store, split)
+
+
+def _require_targets(targets: Sequence[Target], known: Mapping[str, Target], where: str) -> None:
     for target in targets:
         if target.name not in known:
-            raise HydrasurrError(f"'{info.name}' has no target '{target.name}'; it has {', '.join(known) or 'none'}")
+            raise HydrasurrError(f"'{where}' has no target '{target.name}'; it has {', '.join(known) or 'none'}")
         if known[target.name] != target:
             theirs = known[target.name]
             raise HydrasurrError(
-                f"target '{target.name}' is a {theirs.level} property in {theirs.unit or 'no unit'} in '{info.name}', "
+                f"target '{target.name}' is a {theirs.level} property in {theirs.unit or 'no unit'} in '{where}', "
                 f"a {target.level} property in {target.unit or 'no unit'} in the model"
             )
-    return Task.of(targets, [1.0] * len(targets), info)
 
 
-class _Writer:
-    """Writes one CSV row a graph: split, row of the source table, SMILES, then label and prediction a target."""
+# -- force fields -------------------------------------------------------------------------------------
 
-    def __init__(self, path: str | Path, task: Task, store: GraphStore):
-        self._file = Path(path).open("w", newline="")  # noqa: SIM115 (closed by close)
-        self._csv = csv.writer(self._file)
-        self._names = [target.name for target in task.targets if target.level == "graph"]
-        header = [f"{name}{suffix}" for name in self._names for suffix in ("", "_predicted", "_std")]
-        self._csv.writerow(["split", "row", "smiles", *header])
 
-    def visitor(self, split: str, graphs: Split):
-        position = 0
+def _force_field(networks: Sequence[ForceField], dataset: Path, split: str) -> tuple[ForceTask, dict[str, Split]]:
+    first = networks[0]
+    if dataset.is_file():
+        if split != "all":
+            raise ConfigError(f"'{dataset}' is a file without splits; leave out --split {split}")
+        table = read_structures(dataset)
+        first.require_elements(table.x)
+        return ForceTask.of(first, _labels(table.columns), RadiusGraphs(first.config.cutoff)), {
+            dataset.stem: TableSplit(table)
+        }
+    store = open_store(dataset)
+    graphs = RadiusGraphs.of(store.info, first.config.cutoff)
+    first.require_elements(np.array(store.info.structures.elements))
+    splits = _splits(store, split)
+    labels = _labels(next((graphs.read(0, 1).columns for graphs in splits.values() if len(graphs)), {}))
+    if not labels:
+        raise HydrasurrError(f"'{dataset}' has no energies, forces or stresses to compare with")
+    return ForceTask.of(first, labels, graphs), splits
 
-        def visit(batch: GraphBatch, predicted: Physical, labels: Tensor | None, _: Tensor | None) -> None:
-            nonlocal position
-            table = graphs.read(position, position + batch.num_graphs, ["row", "smiles"])
-            position += batch.num_graphs
-            if labels is None:
-                return
-            std = torch.full_like(labels, torch.nan) if predicted.graph_std is None else predicted.graph_std
-            values = torch.stack([labels, predicted.graph, std], dim=2).flatten(1).cpu().tolist()
-            for row, smiles, numbers in zip(table.columns["row"].tolist(), table.smiles(), values, strict=True):
-                self._csv.writerow([split, row, smiles, *("" if v != v else f"{v:.8g}" for v in numbers)])
 
-        return visit
-
-    def close(self) -> None:
-        self._file.close()
+def _labels(columns: Mapping[str, np.ndarray]) -> list[str]:
+    return [kind for kind, column in COLUMNS.items() if column in columns]

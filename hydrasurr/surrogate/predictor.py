@@ -6,18 +6,23 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.graphs.schema import Target
 from hydrasurr.graphs.table import GraphTable
 from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.ensemble import Ensemble
+from hydrasurr.models.force_field.network import ForceField
 from hydrasurr.models.network import Physical
 from hydrasurr.models.small_batch import SmallBatchPNA
+
+if TYPE_CHECKING:
+    from hydrasurr.surrogate.potentials.network import NetworkPotential
 
 MAX_ATOMS = 65_536
 """Largest molecule a surrogate takes; far beyond what it was trained on, so only a guard."""
@@ -145,13 +150,31 @@ class Surrogate:
         return result.graph.cpu().numpy(), None if std is None else std.cpu().numpy()
 
 
-def load(path: str | Path | Sequence[str | Path], device: str | torch.device = "cpu") -> Surrogate:
+def load(
+    path: str | Path | Sequence[str | Path], device: str | torch.device = "cpu"
+) -> Surrogate | NetworkPotential:
     """Load a trained model: a run folder, an exported file, or several of either as one ensemble.
+
+    A network for properties of molecules becomes a Surrogate, which is asked with SMILES. A force field becomes a
+    Potential: `energy, forces, virial = load("runs/ethanol")(numbers, positions)`.
 
     `device` is "cpu", "cuda", "cuda:1", ..., or "auto": CUDA where there is one.
 
     Raises HydrasurrError if there is none, or if several differ in features or targets.
     """
+    networks, notes = load_networks(path, device)
+    device = next(networks[0].parameters()).device
+    if isinstance(networks[0], ForceField):
+        from hydrasurr.surrogate.potentials.network import NetworkPotential
+
+        return NetworkPotential(networks, device)
+    return Surrogate(Ensemble(networks), notes, device)
+
+
+def load_networks(
+    path: str | Path | Sequence[str | Path], device: str | torch.device = "cpu"
+) -> tuple[list[nn.Module], dict[str, Any]]:
+    """The networks of `load` on a device, and the notes on where the first one comes from. Raises as `load` does."""
     from hydrasurr.models.package import load_package
 
     device = _find_device(device)
@@ -159,10 +182,21 @@ def load(path: str | Path | Sequence[str | Path], device: str | torch.device = "
     packages = [load_package(file) for file in files]
     networks = [network for package in packages for network in package.networks]
     for file, package in zip(files, packages, strict=True):
-        networks[0].schema.require(package.networks[0].schema, f"'{file}'")
-        if package.networks[0].targets != networks[0].targets:
-            raise HydrasurrError(f"'{file}' predicts other targets than '{files[0]}'; they are no ensemble")
-    return Surrogate(Ensemble(networks), packages[0].notes, device)
+        _require_alike(networks[0], package.networks[0], files[0], file)
+    return [network.to(device) for network in networks], packages[0].notes
+
+
+def _require_alike(first: nn.Module, other: nn.Module, file: Path, other_file: Path) -> None:
+    """Raise HydrasurrError unless two networks predict the same of the same."""
+    if type(first) is not type(other):
+        raise HydrasurrError(f"of '{file}' and '{other_file}' only one is a force field; they are no ensemble")
+    if isinstance(first, ForceField):
+        if first.elements != other.elements:
+            raise HydrasurrError(f"'{other_file}' is for other elements than '{file}'; they are no ensemble")
+        return
+    first.schema.require(other.schema, f"'{other_file}'")
+    if first.targets != other.targets:
+        raise HydrasurrError(f"'{other_file}' predicts other targets than '{file}'; they are no ensemble")
 
 
 def _find_device(device: str | torch.device) -> torch.device:

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from hydrasurr.errors import HydrasurrError
 from hydrasurr.surrogate.predictor import Surrogate, load
 from hydrasurr.text_table import column_place, read_lines
 
@@ -23,7 +24,7 @@ def predict_smiles(model: str | Path, smiles: Sequence[str], out: str | Path | N
 
     Returns the number of molecules without a prediction.
     """
-    return _write(load(model, device), ["smiles"], ([text] for text in smiles), 0, out)
+    return _write(_surrogate(model, device), ["smiles"], ([text] for text in smiles), 0, out)
 
 
 def predict_table(
@@ -36,7 +37,19 @@ def predict_table(
     """
     lines = read_lines(table)
     header = next(lines)
-    return _write(load(model, device), header, lines, column_place(column, header, table), out)
+    return _write(_surrogate(model, device), header, lines, column_place(column, header, table), out)
+
+
+def _surrogate(model: str | Path, device: str) -> Surrogate:
+    """Raises HydrasurrError for a force field."""
+    surrogate = load(model, device)
+    if not isinstance(surrogate, Surrogate):
+        raise HydrasurrError(
+            f"'{model}' is a force field: it needs atoms in space, not SMILES. Give it a file of structures: "
+            f"hydrasurr evaluate {model} FILE.xyz, or use it in Python: "
+            f"energy, forces, virial = hydrasurr.load('{model}')(numbers, positions)"
+        )
+    return surrogate
 
 
 def _write(

@@ -1,8 +1,8 @@
 """Force fields compiled ahead of time: a package that computes forces faster than PyTorch does step by step.
 
-The export traces energy, forces and virial together, derivatives included, into one graph with free numbers of atoms
-and edges (`make_fx`, as NequIP does), and compiles it with AOTInductor, which needs a C++ compiler. What comes out is
-a folder with native code for this kind of processor and this version of PyTorch, and a manifest::
+The export traces energy, forces and virial together into one graph with free numbers of atoms and edges, and compiles
+it with AOTInductor, which needs a C++ compiler. What comes out is a folder with native code for this kind of
+processor and this version of PyTorch, and a manifest::
 
     model.pt2        (numbers, positions, i, j, shift_vectors) -> (energy, forces, virial), of one system
     manifest.json    what it was made from, SHA-256, and how far it was found to differ from PyTorch
@@ -34,6 +34,7 @@ from hydrasurr.graphs.neighbours import NeighbourList, Pairs
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.loading.atoms_batch import AtomsBatch
 from hydrasurr.models.force_field.network import ForceField, require_elements
+from hydrasurr.models.force_field.trace import require_compiler, trace
 from hydrasurr.strict import Strict, parse, read_json
 from hydrasurr.surrogate.potentials.contract import Evaluation, Potential
 
@@ -88,7 +89,7 @@ def export(networks: ForceField | Sequence[ForceField], out: str | Path, threads
     out = Path(out)
     if out.exists() and not (out / MANIFEST).is_file():
         raise HydrasurrError(f"'{out}' exists and is not an export of a force field; choose another folder")
-    _require_compiler()
+    require_compiler()
     threads = threads or torch.get_num_threads()
     work = out.with_name(out.name + ".tmp")
     shutil.rmtree(work, ignore_errors=True)
@@ -184,23 +185,11 @@ def _compile(forces: Forces, networks: Sequence[ForceField], path: Path, threads
     """Trace, export and compile. Raises HydrasurrError if the graph depends on the size of the example."""
     from torch._inductor import aoti_compile_and_package
 
-    arguments = [_example(networks, atoms) for atoms in TRACED_ATOMS]
-    graph, other = (_trace(forces, example) for example in arguments)
-    if graph.code != other.code:
-        raise HydrasurrError("this force field traces to other operations at another number of atoms; it has no export")
+    examples = [_example(networks, atoms) for atoms in TRACED_ATOMS]
+    graph = trace(forces, *examples)
     free = torch.export.Dim.DYNAMIC
-    exported = torch.export.export(graph, arguments[0], dynamic_shapes=({0: free},) * len(arguments[0]))
+    exported = torch.export.export(graph, examples[0], dynamic_shapes=({0: free},) * len(examples[0]))
     aoti_compile_and_package(exported, package_path=str(path.absolute()), inductor_configs={"cpp.threads": threads})
-
-
-def _trace(forces: Forces, arguments: tuple[Tensor, ...]) -> torch.fx.GraphModule:
-    """All operations, those of the derivatives too, with symbols for the numbers of atoms and edges."""
-    from torch.fx.experimental import _config
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    # Otherwise two sizes that happen to be equal in the example would be taken for the same.
-    with _config.patch(use_duck_shape=False):
-        return make_fx(forces, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*arguments)
 
 
 def _example(networks: Sequence[ForceField], atoms: int) -> tuple[Tensor, ...]:
@@ -241,17 +230,6 @@ def _load_native(path: Path) -> Forces:
 
     package = aoti_load_package(str(path.absolute()))
     return lambda *arguments: tuple(package(*arguments))
-
-
-def _require_compiler() -> None:
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    try:
-        get_cpp_compiler()
-    except Exception as error:  # InvalidCxxCompiler, whose place in torch differs from release to release
-        raise HydrasurrError(
-            "an export ahead of time needs a C++ compiler, which was not found: install g++, or set CXX"
-        ) from error
 
 
 def _sha256(path: Path) -> str:

@@ -56,6 +56,9 @@ class PairNetwork(PairPotential):
         computed once for each of them, with the same bfloat16 products, and pairs look their value up. Without it
         every pair goes through the matrix products, which are slower than those of float32 on processors without
         bfloat16 instructions.
+    repulsive : below the smallest distance of training let atoms repel each other harder and harder, whatever the
+        network says there. False: go on along the network's own slope, for a network of a part of the force, such as
+        one of charges, beside which another part repels
 
     Attributes
     ----------
@@ -65,7 +68,12 @@ class PairNetwork(PairPotential):
     """
 
     def __init__(
-        self, network: PairMLP, format: str | None = None, device: str | torch.device = "cpu", lookup: bool = True
+        self,
+        network: PairMLP,
+        format: str | None = None,
+        device: str | torch.device = "cpu",
+        lookup: bool = True,
+        repulsive: bool = True,
     ):
         self.network = convert(network, format or network.format).to(device)
         self.format, self.device = self.network.format, torch.device(device)
@@ -78,7 +86,7 @@ class PairNetwork(PairPotential):
         evaluate = [Forward(self.network, kind) for kind in range(len(names))]
         with torch.no_grad():
             self._evaluate = [BFloat16Lookup(f) for f in evaluate] if lookup and self.format == "bf16" else evaluate
-            self._slopes = [self._slope(kind) for kind in range(len(names))]
+            self._slopes = [self._slope(kind, repulsive) for kind in range(len(names))]
             self._energy = self._integrate(names)
 
     @classmethod
@@ -108,15 +116,15 @@ class PairNetwork(PairPotential):
             force *= self.network.end(inside)
         return force + depth * self._slopes[kind]
 
-    def _slope(self, kind: int, step: float = 1e-4) -> float:
-        """By how much the force grows for each Angstrom below r_min: as it does there, if it does.
+    def _slope(self, kind: int, repulsive: bool, step: float = 1e-4) -> float:
+        """By how much the force grows for each Angstrom below r_min: as it does there, if it does or need not.
 
         From the network in float64, for a format of few bits has steps and no slope.
         """
         r = torch.tensor([0.0, step], dtype=torch.float64, device=self.device) + self.network.spec.r_min[kind]
         at_first, beyond = self.network(r, torch.full((2,), kind, device=self.device)).tolist()
         slope = (at_first - beyond) / step
-        return slope if slope > 0 else STIFFNESS
+        return slope if slope > 0 or not repulsive else STIFFNESS
 
     def _integrate(self, names: Sequence[str]) -> Table:
         """The energy of each kind on a grid. It starts a step below the smallest r_min, where forces are straight

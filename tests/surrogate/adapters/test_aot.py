@@ -10,11 +10,19 @@ import numpy as np
 import pytest
 import torch
 from torch._inductor import cpp_builder
+from typer.testing import CliRunner
 
+from hydrasurr.cli import app
 from hydrasurr.errors import HydrasurrError, StructureError
+from hydrasurr.graphs.schema import Target, molecule_schema
 from hydrasurr.graphs.systems import Systems
+from hydrasurr.models.config import ModelConfig
 from hydrasurr.models.force_field.network import ForceField
+from hydrasurr.models.force_field.trace import trace
+from hydrasurr.models.network import GraphNetwork
+from hydrasurr.models.package import save_package
 from hydrasurr.surrogate.adapters import aot
+from hydrasurr.surrogate.potentials.load import load_potential
 from hydrasurr.surrogate.potentials.network import NetworkPotential
 from tests.models.force_field.conftest import NUMBERS, make
 from tests.surrogate.potentials.differences import check_forces, check_virial
@@ -70,9 +78,8 @@ def test_every_kind_traces_for_any_number_of_atoms(kind: str):
     """The trace alone: compiling takes long, and is the same for all."""
     members = networks(kind)
     forces = aot.energy_forces_virial(members)
-    small, large = (aot._example(members, atoms) for atoms in (11, 40))
-    graph = aot._trace(forces, small)
-    assert graph.code == aot._trace(forces, large).code
+    small, medium, large = (aot._example(members, atoms) for atoms in (11, 24, 40))
+    graph = trace(forces, small, medium)
     for one, other in zip(graph(*large), forces(*large), strict=True):
         torch.testing.assert_close(one, other)
 
@@ -83,6 +90,18 @@ def test_the_manifest_says_what_it_is(package: Path, potential: aot.AOTPotential
     assert (manifest["members"], manifest["weights"], manifest["cutoff"]) == (2, "float64", 4.0)
     assert 0 <= manifest["largest_difference"] < 1e-10
     assert potential.cutoff == 4.0
+
+
+def test_from_json(package: Path):
+    assert isinstance(load_potential({"type": "aot", "folder": package.name}, package.parent), aot.AOTPotential)
+
+
+def test_from_the_command_line_a_model_of_molecules_is_an_error(tmp_path: Path):
+    network = GraphNetwork(ModelConfig(hidden=8, layers=1), molecule_schema(), [Target("gap")], [0.0], [1.0], [0, 5])
+    save_package(tmp_path / "gap.safetensors", [network], {})
+    result = CliRunner().invoke(app, ["export", str(tmp_path / "gap.safetensors"), "--aot", str(tmp_path / "out")])
+    assert isinstance(result.exception, HydrasurrError) and "only force fields" in str(result.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_unknown_elements_are_named(potential: aot.AOTPotential):
