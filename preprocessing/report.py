@@ -90,6 +90,8 @@ def _structures(facts: StructureFacts) -> Table:
         table.add_row("forces", f"{facts.force_rms:.4g} eV/A (RMS of the components)")
     if facts.labelled["stress"]:
         table.add_row("stress", f"{facts.stress_rms:.4g} eV/A^3 (RMS of the components)")
+    if facts.r_min:
+        table.add_row("smallest distances", ", ".join(f"{pair} {r:.3g}" for pair, r in facts.r_min.items()) + " A")
     return table
 
 

@@ -29,6 +29,7 @@ from hydrasurr.md.trajectory import DcdWriter, TrajectoryWriter, XyzWriter
 from hydrasurr.md.velocities import at_rest, maxwell_boltzmann
 from hydrasurr.md.watch import Watcher
 from hydrasurr.surrogate.potentials.contract import Potential
+from hydrasurr.surrogate.potentials.guard import with_guards
 from hydrasurr.surrogate.potentials.load import load_potential
 from hydrasurr.training.stop import StopRequest
 
@@ -52,7 +53,7 @@ def run(
     Returns what is also written to results.json. Raises RunFailed if the run came to nonsense or to one of its limits;
     all files up to there are kept, and the restart is the last one before.
     """
-    potential = load_potential(config.potential)
+    potential = with_guards(load_potential(config.potential))
     folder.prepare(config, resume=resume, force=force)
     torch.set_num_threads(config.threads)
     simulation = Simulation(config, folder, potential)

@@ -26,6 +26,10 @@ class TargetStatistics(BaseModel):
     max: float
 
 
+NEAREST_SEARCH = 3.0
+"""Angstrom: how far smallest distances are searched for."""
+
+
 class StructureFacts(BaseModel):
     """What a data set of structures (atoms in space) says in addition; numbers over the training split.
 
@@ -39,6 +43,7 @@ class StructureFacts(BaseModel):
     energy_mean, energy_std : of (energy - its atoms' energies) / number of atoms, eV
     force_rms : of the components, eV/A
     stress_rms : of the components, eV/A^3
+    r_min : the smallest distance of each pair of elements ("C-H"), Angstrom, or NEAREST_SEARCH where that is smaller
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +57,7 @@ class StructureFacts(BaseModel):
     energy_std: float = 0.0
     force_rms: float = 0.0
     stress_rms: float = 0.0
+    r_min: dict[str, float] = {}
 
 
 class DatasetInfo(BaseModel):

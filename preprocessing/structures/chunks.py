@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from hydrasurr.errors import StructureError
+from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.graphs.structures import edge_vectors, to_table, with_radius_graph, within
 from hydrasurr.graphs.systems import Systems, completed, join
 from hydrasurr.graphs.table import GraphTable, smallest_uint
-from hydrasurr.stores.info import SPLITS
+from hydrasurr.stores.info import NEAREST_SEARCH, SPLITS
 from preprocessing.moments import Moments
 from preprocessing.results import ChunkResult, ChunkSummary
 from preprocessing.splits import UNKNOWN, SplitPlan
@@ -78,12 +79,14 @@ class StructureSummary(ChunkSummary):
     energies : of the structures of each composition, eV
     labelled : int64 `[3]`: structures with energy, forces and stress
     squares : `[2, 2]`: number and sum of squares of the components of forces and stresses
+    nearest : float64 `[119, 119]`: the smallest distance of two elements, Angstrom, if below NEAREST_SEARCH; symmetric
     """
 
     elements: tuple[int, ...]
     energies: dict[Composition, Moments]
     labelled: np.ndarray
     squares: np.ndarray
+    nearest: np.ndarray
 
 
 def all_frames(card: StructureCard, limit: int | None = None) -> Iterator[tuple[Place, Raw]]:
@@ -228,7 +231,16 @@ def _summarise(card: StructureCard, tables: dict[str, GraphTable], rejected: int
         energies=_energies(train) if card.energy else {},
         labelled=np.array([_labelled(train, name) for name in ("y", "force", "stress")]),
         squares=np.array([[part.size, float(np.square(part).sum())] for part in parts]),
+        nearest=_nearest(train),
     )
+
+
+def _nearest(table: GraphTable) -> np.ndarray:
+    near = with_radius_graph(table, NEAREST_SEARCH)
+    ends = near.x[:, 0][near.edge_index + near.node_offset[:-1].repeat(near.counts("edge"))]
+    nearest = np.full((len(ELEMENTS), len(ELEMENTS)), NEAREST_SEARCH)
+    np.minimum.at(nearest, tuple(ends), np.linalg.norm(edge_vectors(near), axis=1))
+    return np.minimum(nearest, nearest.T)
 
 
 def _labelled(table: GraphTable, name: str) -> int:

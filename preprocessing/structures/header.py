@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import reduce
+from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -51,8 +52,14 @@ def make_info(scan: StructureScan, limit: int | None, summaries: list[StructureS
             energy_std=std,
             force_rms=math.sqrt(force_sum / max(force_count, 1)),
             stress_rms=math.sqrt(stress_sum / max(stress_count, 1)),
+            r_min=_r_min(elements, reduce(np.minimum, (summary.nearest for summary in summaries))),
         ),
     )
+
+
+def _r_min(elements: tuple[int, ...], nearest: np.ndarray) -> dict[str, float]:
+    pairs = combinations_with_replacement(elements, 2)
+    return {f"{ELEMENTS[a]}-{ELEMENTS[b]}": float(nearest[a, b]) for a, b in pairs}
 
 
 def fit_atomic_energies(energies: dict[Composition, Moments]) -> dict[int, float]:

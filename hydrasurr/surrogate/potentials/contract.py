@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,7 +31,12 @@ class Evaluation:
     virial: np.ndarray
 
     def __add__(self, other: Evaluation) -> Evaluation:
-        return Evaluation(self.energy + other.energy, self.forces + other.forces, self.virial + other.virial)
+        return replace(  # so that what a kind of evaluation knows besides stays
+            self,
+            energy=self.energy + other.energy,
+            forces=self.forces + other.forces,
+            virial=self.virial + other.virial,
+        )
 
     def stress(self, systems: Systems) -> np.ndarray:
         """float64 `[S, 3, 3]`, eV/Angstrom^3, `-W / V`: positive where the system pulls, as in ASE. Needs cells."""

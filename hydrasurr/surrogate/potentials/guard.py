@@ -12,7 +12,7 @@ from hydrasurr.errors import HydrasurrError
 from hydrasurr.graphs.neighbours import Pairs
 from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.graphs.systems import Systems
-from hydrasurr.surrogate.potentials.contract import Evaluation, Potential
+from hydrasurr.surrogate.potentials.contract import Evaluation, Potential, Sum
 from hydrasurr.surrogate.potentials.elements import PairKinds
 from hydrasurr.surrogate.potentials.pairwise import PairPotential
 
@@ -171,6 +171,14 @@ def guarded(
     if isinstance(potential, PairPotential):
         return RadialGuard(potential, r_min, stop, stiffness)
     return RepulsiveGuard(potential, r_min, stop, STIFFNESS if stiffness is None else stiffness)
+
+
+def with_guards(potential: Potential) -> Potential:
+    """The potential with a guard around each part that knows the range of its training (`r_min`) and has none yet."""
+    if isinstance(potential, Sum):
+        return Sum([with_guards(term) for term in potential.terms])
+    r_min = getattr(potential, "r_min", None)
+    return guarded(potential, r_min) if r_min and not isinstance(potential, RangeGuard) else potential
 
 
 def _bounds(r_min: Mapping[str, float]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class NetworkPotential(Potential):
     networks : force fields; they are moved to the device and type asked for, and no longer trained
     device : where to compute
     dtype : "float32" or "float64", of the weights; None: as they are
+    r_min : the smallest distance of training by pair of elements (`{"O-H": 0.9}`), Angstrom, as `guarded` takes it
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class NetworkPotential(Potential):
         networks: ForceField | Sequence[ForceField],
         device: str | torch.device = "cpu",
         dtype: str | None = None,
+        r_min: Mapping[str, float] | None = None,
     ):
         networks = [networks] if isinstance(networks, ForceField) else list(networks)
         if not networks:
@@ -60,6 +62,7 @@ class NetworkPotential(Potential):
             self.networks = [network.set_dtype(types[dtype]) for network in self.networks]
         self.device = torch.device(device)
         self.cutoff = max(network.config.cutoff for network in networks)
+        self.r_min = {pair: bound for pair, bound in (r_min or {}).items() if bound < self.cutoff}
 
     @classmethod
     def load(
@@ -71,10 +74,10 @@ class NetworkPotential(Potential):
         """
         from hydrasurr.surrogate.predictor import load_networks
 
-        networks, _ = load_networks(path, device)
+        networks, notes = load_networks(path, device)
         if not isinstance(networks[0], ForceField):
             raise HydrasurrError(f"'{path}' predicts properties of molecules; it is not a force field")
-        return cls(networks, next(networks[0].parameters()).device, dtype)
+        return cls(networks, next(networks[0].parameters()).device, dtype, notes.get("r_min"))
 
     def compute(self, systems: Systems, pairs: Pairs) -> Evaluation:
         """Raises StructureError for elements that the networks were not trained on."""

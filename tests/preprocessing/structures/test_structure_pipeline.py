@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 import time
+from itertools import combinations, combinations_with_replacement
 from pathlib import Path
 
 import ase.io
@@ -15,6 +16,8 @@ from ase import Atoms
 
 from hydrasurr.errors import ConfigError, HydrasurrError, StoreError
 from hydrasurr.graphs import GraphTable
+from hydrasurr.graphs.structures import to_systems
+from hydrasurr.graphs.systems import Systems
 from hydrasurr.shipped import find
 from hydrasurr.stores import SPLITS, StructureFacts, open_store
 from preprocessing.card import read_card
@@ -133,10 +136,25 @@ def test_shipped_ethanol_starts_from_isolated_atoms(tmp_path):
     isolated = {a.numbers[0]: a.get_potential_energy() for a in _read(ROOT / "datasets/ethanol/isolated_atoms.xyz")}
     assert info.structures.atomic_energies == {z: isolated[z] for z in (1, 6, 8)}
     assert info.structures.atomic_energies_from == "isolated atoms"
+    assert info.structures.r_min == pytest.approx(smallest_distances(to_systems(tables_of(tmp_path / "e.bp")["train"])))
+
     train = tables_of(tmp_path / "e.bp")["train"]
     bound = (train.y[:, 0] - 6 * isolated[1] - 2 * isolated[6] - isolated[8]) / 9
     assert info.structures.energy_mean == pytest.approx(bound.mean(), rel=1e-9)
     assert info.structures.energy_std == pytest.approx(bound.std(), rel=1e-7)
+
+
+def smallest_distances(systems: Systems) -> dict[str, float]:
+    """By ASE, pair by pair of elements; 3 Angstrom where there are none closer."""
+    smallest = {f"{a}-{b}": 3.0 for a, b in combinations_with_replacement("HCO", 2)}
+    for s in range(len(systems)):
+        atoms = Atoms(systems[s].numbers, systems[s].positions)
+        distances = atoms.get_all_distances()
+        for i, j in combinations(range(len(atoms)), 2):
+            first, second = sorted((atoms[i], atoms[j]), key=lambda atom: atom.number)
+            pair = f"{first.symbol}-{second.symbol}"
+            smallest[pair] = min(smallest[pair], distances[i, j])
+    return smallest
 
 
 def _read(path: Path) -> list[Atoms]:

@@ -12,10 +12,14 @@ from safetensors.torch import load_file, save_file
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.graphs.schema import Target, molecule_schema
+from hydrasurr.graphs.systems import Systems
 from hydrasurr.models.config import ModelConfig
 from hydrasurr.models.force_field.network import ForceField
 from hydrasurr.models.network import GraphNetwork
 from hydrasurr.models.package import load_package, save_package
+from hydrasurr.surrogate.potentials.contract import Sum
+from hydrasurr.surrogate.potentials.guard import with_guards
+from hydrasurr.surrogate.potentials.lennard_jones import LennardJones
 from hydrasurr.surrogate.potentials.load import load_potential
 from hydrasurr.surrogate.potentials.network import CommitteeEvaluation, NetworkPotential
 from tests.models.force_field.conftest import NUMBERS, make
@@ -89,6 +93,18 @@ def test_a_model_of_molecules_is_no_potential(tmp_path: Path):
     save_package(tmp_path / "gap.safetensors", [network], {})
     with pytest.raises(HydrasurrError, match="not a force field"):
         NetworkPotential.load(tmp_path / "gap.safetensors")
+
+
+def test_a_file_tells_the_range_of_its_training(tmp_path: Path):
+    save_package(tmp_path / "m.safetensors", committee(), {"r_min": {"H-O": 0.8, "O-O": 9.0}})
+    potential = NetworkPotential.load(tmp_path / "m.safetensors")
+    assert potential.r_min == {"H-O": 0.8}  # a bound beyond the cutoff bounds nothing
+    guard = with_guards(Sum([potential, LennardJones(0.01, 3.0, 5.0)])).terms[0]
+    water = Systems.single([8, 1], [[0, 0, 0], [0, 0, 0.7]])
+    result = guard.evaluate(water)
+    assert guard.below == 1 and result.energy[0] > potential.evaluate(water).energy[0]
+    assert isinstance(result, CommitteeEvaluation)
+    assert with_guards(guard) is guard
 
 
 def change_header(file: Path, change: dict) -> None:
