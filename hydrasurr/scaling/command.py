@@ -27,7 +27,7 @@ from hydrasurr.training.config import RunConfig
 from hydrasurr.training.folder import RunFolder, describe_environment
 from hydrasurr.training.ranks import choose_device
 from hydrasurr.training.run import Job
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import choose_task
 
 SMALLER_BATCHES = (2, 4)
 """One rank is also timed with batches so many times smaller: what part of a step does not shrink with it?"""
@@ -59,7 +59,7 @@ def scaling(config: RunConfig, options: Options, out: Path, arguments: Sequence[
     launched = ranks.launcher != Ranks().launcher
     device = choose_device(config.training.device, ranks)
     store = open_store(config.data.dataset)
-    job = Job(config, RunFolder(out), store, Task.choose(store.info, config.data), ranks, device)
+    job = Job(config, RunFolder(out), store, choose_task(config, store.info), ranks, device)
     counts = parse_ranks(
         options.ranks, ranks.world_size if launched else ranks_at_hand(device, config.training.threads)
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from hydrasurr.errors import ConfigError
+from hydrasurr.errors import ConfigError, did_you_mean
 from hydrasurr.models.config import ModelConfig
-from hydrasurr.strict import Strict, parse, read_json
+from hydrasurr.models.force_field.config import ForceFieldConfig
+from hydrasurr.strict import Strict, override, parse, read_json
 
 
 class TargetConfig(Strict):
@@ -110,6 +110,23 @@ class CommunicationConfig(Strict):
         return self
 
 
+class LossWeights(Strict):
+    """How much each kind of label of a force field counts, relative to the others; 0: it is told of, not learnt."""
+
+    energy: float = Field(1.0, ge=0)
+    """Of errors of the energy per atom, in eV."""
+    forces: float = Field(10.0, ge=0)
+    """Of errors of force components, in eV/Å."""
+    stress: float = Field(100.0, ge=0)
+    """Of errors of stress components, in eV/Å³; of effect where the data set has stresses."""
+
+    @model_validator(mode="after")
+    def _some(self) -> LossWeights:
+        if not self.energy + self.forces:
+            raise ValueError("energy and forces are both 0; give one of them a weight")
+        return self
+
+
 class TrainingConfig(Strict):
     """How to learn."""
 
@@ -122,6 +139,8 @@ class TrainingConfig(Strict):
     """Fixes the initial weights, the order of the data and dropout."""
     loss: Literal["mae", "mse", "huber"] = "mae"
     """Of standardised targets; with model.uncertainty 'gaussian' the Gaussian NLL is used instead."""
+    loss_weights: LossWeights = LossWeights()
+    """Of force fields; targets of molecules have their weights in data.targets."""
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     clip_norm: float | None = Field(10.0, gt=0)
@@ -143,16 +162,62 @@ class TrainingConfig(Strict):
     """Minutes between checkpoints within an epoch; there is one after each evaluation anyway."""
 
 
+FORCE_FIELD = "force_field"
+
+
+def _kind_of_model(model: Any) -> str:
+    """A `model` section without a type is a network for properties of molecules."""
+    typed = isinstance(model, ForceFieldConfig) or (isinstance(model, dict) and "type" in model)
+    return FORCE_FIELD if typed else "property"
+
+
+AnyModel = Annotated[
+    Annotated[ModelConfig, Tag("property")] | Annotated[ForceFieldConfig, Tag(FORCE_FIELD)],
+    Discriminator(_kind_of_model),
+]
+
+
 class RunConfig(Strict):
     """A training run."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     """Name of the run; its folder is runs/NAME unless the command line says otherwise."""
     data: DataConfig
-    model: ModelConfig = ModelConfig()
+    model: AnyModel = ModelConfig()
+    """With `"type": "force_field"` a force field, which learns energies, forces and stresses of structures."""
     training: TrainingConfig = TrainingConfig()
     members: int = Field(1, gt=0)
     """Networks of a deep ensemble, trained one after another from seeds seed, seed + 1, ..."""
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _known_type(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("type", FORCE_FIELD) != FORCE_FIELD:
+            hint = did_you_mean(str(value["type"]), [FORCE_FIELD])
+            raise ValueError(f"no type '{value['type']}'{hint} Leave it out for properties of molecules")
+        return value
+
+    @model_validator(mode="after")
+    def _keys_fit_the_model(self) -> RunConfig:
+        if not self.is_force_field:
+            if self.training.loss_weights != LossWeights():
+                raise ValueError(
+                    "training.loss_weights are those of a force field; targets of molecules have theirs in data.targets"
+                )
+            return self
+        if self.data.targets is not None:
+            raise ValueError(
+                "data.targets are properties of molecules; a force field learns what has training.loss_weights"
+            )
+        if self.training.precision == "bf16":
+            raise ValueError(
+                "training.precision is 'bf16', whose three digits are too few for forces by differentiation; use fp32"
+            )
+        return self
+
+    @property
+    def is_force_field(self) -> bool:
+        return isinstance(self.model, ForceFieldConfig)
 
 
 def load_run_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
@@ -160,19 +225,5 @@ def load_run_config(path: str | Path, overrides: list[str] | None = None) -> Run
     raw = read_json(path)
     if not isinstance(raw, dict):
         raise ConfigError(f"'{path}' holds a {type(raw).__name__}, an object with the keys of a run is expected")
-    for override in overrides or []:
-        key, equals, text = override.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {override}: expected key=value, such as training.epochs=3")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text  # a bare word is a string
-        section = raw
-        *parents, last = key.split(".")
-        for parent in parents:
-            section = section.setdefault(parent, {})
-            if not isinstance(section, dict):
-                raise ConfigError(f"--set {override}: '{parent}' is not a section")
-        section[last] = value
+    override(raw, overrides or [])
     return parse(RunConfig, raw, path)

@@ -17,7 +17,9 @@ import torch
 from hydrasurr import __version__
 from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.stores import DatasetInfo
-from hydrasurr.training.config import RunConfig
+from hydrasurr.stores.info import read_header
+from hydrasurr.training.config import RunConfig, load_run_config
+from hydrasurr.training.tasks import units
 
 HARMLESS = (
     "data.dataset",
@@ -55,8 +57,8 @@ class RunFolder:
         return self.path / "predictions" / f"{split}.npz"
 
     def units(self) -> dict[str, str]:
-        """target -> unit, of the data set."""
-        return {target["name"]: target["unit"] for target in json.loads(self.dataset.read_text())["targets"]}
+        """The unit of each target, by name."""
+        return units(load_run_config(self.config), read_header(self.dataset))
 
     def member(self, index: int, members: int) -> MemberFolder:
         return MemberFolder(self.path if members == 1 else self.path / "members" / str(index))

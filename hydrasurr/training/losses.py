@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from hydrasurr.models.network import Prediction
+if TYPE_CHECKING:
+    from hydrasurr.training.tasks.base import Comparison
 
 
 class Loss(nn.Module):
@@ -21,7 +23,7 @@ class Loss(nn.Module):
     Parameters
     ----------
     kind : "mae", "mse" or "huber" (threshold 1 standard deviation)
-    weights : one a target, graph-level targets first
+    weights : one a target
     exact_counts : with several ranks, divide by the labels of all ranks rather than of each: costs a small
         all-reduce a step, needed for equality with one rank only where labels are missing
     """
@@ -32,15 +34,10 @@ class Loss(nn.Module):
         weights = torch.tensor(weights, dtype=torch.float32)
         self.register_buffer("weights", weights / weights.sum())
 
-    def forward(self, prediction: Prediction, graph_labels: Tensor | None, node_labels: Tensor | None) -> Tensor:
-        """The loss of a batch; labels are standardised, NaN where missing, None for a level without targets."""
+    def forward(self, comparisons: Sequence[Comparison]) -> Tensor:
+        """The loss of standardised predictions and labels, whose columns are the targets in order."""
         errors, masks = [], []
-        for values, log_variance, labels in (
-            (prediction.graph, prediction.graph_log_variance, graph_labels),
-            (prediction.node, prediction.node_log_variance, node_labels),
-        ):
-            if labels is None:
-                continue
+        for values, labels, log_variance in ((c.values, c.labels, c.uncertainty) for c in comparisons):
             mask = ~labels.isnan()
             labels = labels.nan_to_num().to(values.dtype)
             errors.append((self._elementwise(values, labels, log_variance) * mask).sum(0))

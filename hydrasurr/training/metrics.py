@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from hydrasurr.graphs.schema import Target
-from hydrasurr.models.network import Physical
+
+if TYPE_CHECKING:
+    from hydrasurr.training.tasks.base import Comparison
 
 Metrics = dict[str, dict[str, float]]
 """target -> {"count", "mae", "rmse", "r2"}, NaN where there is no label."""
@@ -23,7 +26,7 @@ class MetricSums:
 
     Parameters
     ----------
-    targets : graph-level ones first
+    targets : one a column
     reference : `[T]`, a value near each target's mean, subtracted before squaring to keep digits
     """
 
@@ -31,20 +34,14 @@ class MetricSums:
         self.targets, self._reference = list(targets), torch.as_tensor(reference, dtype=torch.float64)
         self.sums = torch.zeros(5, len(self.targets), dtype=torch.float64)
 
-    def add(self, predicted: Physical, graph_labels: Tensor | None, node_labels: Tensor | None) -> None:
-        """Count a batch; labels `[n, targets of the level]` in physical units, NaN labels are left out."""
+    def add(self, comparisons: Sequence[Comparison]) -> None:
+        """Count a batch: predictions and labels in physical units, whose columns are the targets in order."""
+        widths = [comparison.labels.shape[1] for comparison in comparisons]
         parts = [
-            self._part(values, labels, reference)
-            for values, labels, reference in zip(
-                (predicted.graph, predicted.node), (graph_labels, node_labels), self._by_level(), strict=True
-            )
-            if labels is not None
+            self._part(comparison.values, comparison.labels, reference)
+            for comparison, reference in zip(comparisons, self._reference.split(widths), strict=True)
         ]
         self.sums = self.sums.to(parts[0].device) + torch.cat(parts, dim=1)
-
-    def _by_level(self) -> tuple[Tensor, Tensor]:
-        graph_targets = sum(target.level == "graph" for target in self.targets)
-        return self._reference[:graph_targets], self._reference[graph_targets:]
 
     @staticmethod
     def _part(values: Tensor, labels: Tensor, reference: Tensor) -> Tensor:

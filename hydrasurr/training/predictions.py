@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch.distributed as dist
-from torch import Tensor
 
 from hydrasurr.launcher import Ranks
-from hydrasurr.loading import GraphBatch
-from hydrasurr.models.network import Physical
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import Comparison, Task
+from hydrasurr.training.tasks.base import Batch
 
 KEPT = 20_000
 """Graphs of a split that are kept; of a larger one every n-th."""
 
 
 class Collector:
-    """A visitor of `evaluate` that keeps predictions of about KEPT graphs."""
+    """A visitor of `evaluate` that keeps predictions of about KEPT graphs, or atoms.
 
-    def __init__(self, task: Task, graphs: int):
-        self._task, self._stride = task, -(-graphs // KEPT)
-        self._parts: dict[str, list[np.ndarray]] = {target.name: [] for target in task.targets}
+    `sizes` tells the graphs and the nodes of the split: `{"graph": 100, "node": 900}`.
+    """
 
-    def __call__(
-        self, batch: GraphBatch, predicted: Physical, graph_labels: Tensor | None, node_labels: Tensor | None
-    ) -> None:
+    def __init__(self, task: Task, sizes: Mapping[str, int]):
+        self._strides = {target.name: _stride(sizes[target.level]) for target in task.targets}
+        self._parts: dict[str, list[np.ndarray]] = {name: [] for name in self._strides}
+
+    def __call__(self, batch: Batch, compared: list[Comparison]) -> None:
         names = iter(self._parts)
-        for values, stds, labels in (
-            (predicted.graph, predicted.graph_std, graph_labels),
-            (predicted.node, predicted.node_std, node_labels),
-        ):
-            for column in range(0 if labels is None else labels.shape[1]):
-                std = values.new_full(values.shape, np.nan) if stds is None else stds
-                rows = [t[:: self._stride, column].double().cpu().numpy() for t in (labels, values, std)]
-                self._parts[next(names)].append(np.stack(rows))
+        for values, labels, stds in ((c.values, c.labels, c.uncertainty) for c in compared):
+            std = values.new_full(values.shape, np.nan) if stds is None else stds
+            for column, name in zip(range(labels.shape[1]), names, strict=False):
+                kept = slice(None, None, self._strides[name])
+                rows = [t[kept, column].double().cpu().numpy() for t in (labels, values, std)]
+                self._parts[name].append(np.stack(rows))
 
     def save(self, path: Path, ranks: Ranks) -> None:
         """Write `path` (npz): for each target an array `[3, n]` of label, prediction and standard deviation.
@@ -52,3 +50,9 @@ class Collector:
             path.parent.mkdir(parents=True, exist_ok=True)
             merged = {name: np.concatenate([share[name] for share in shares], axis=1) for name in own}
             np.savez_compressed(path, **merged)
+
+
+def _stride(size: int) -> int:
+    """Keep every n-th; n no multiple of 3, or of vectors one component alone would be kept."""
+    stride = -(-size // KEPT)
+    return stride + (stride % 3 == 0)

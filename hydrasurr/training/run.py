@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.launcher import Ranks, discover
 from hydrasurr.loading import BatchLoader
-from hydrasurr.models.ensemble import Ensemble
-from hydrasurr.models.network import GraphNetwork
 from hydrasurr.models.package import load_package, save_package
 from hydrasurr.stores import SPLITS, GraphStore, open_store, store_kind
 from hydrasurr.training.config import RunConfig
@@ -24,7 +23,7 @@ from hydrasurr.training.metrics import Metrics
 from hydrasurr.training.predictions import Collector
 from hydrasurr.training.ranks import choose_device, process_group, share_of
 from hydrasurr.training.stop import StopRequest
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import Task, choose_task
 from hydrasurr.training.tensorboard import Board
 from hydrasurr.training.trainer import EpochRecord, Trainer
 from hydrasurr.training.watch import Watcher
@@ -46,7 +45,7 @@ def run(
     ranks = discover()
     store = open_store(config.data.dataset)
     device = choose_device(config.training.device, ranks)
-    job = Job(config, folder, store, Task.choose(store.info, config.data), ranks, device)
+    job = Job(config, folder, store, choose_task(config, store.info), ranks, device)
     with process_group(ranks, device), StopRequest(time_limit).on_signals() as stop:
         job.prepare(resume=resume, force=force)
         torch.set_num_threads(config.training.threads)
@@ -93,7 +92,8 @@ class Job:
         config, files = self.config, self.folder.member(member, self.config.members)
         seed = config.training.seed + member
         network = self.network(seed)
-        watcher.start(config, member, network.num_parameters, self.device, self.ranks)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        watcher.start(config, member, parameters, self.device, self.ranks)
         board = Board(files.tensorboard) if self.ranks.is_root else None
 
         def report(record: EpochRecord) -> None:
@@ -131,27 +131,25 @@ class Job:
             save_package(folder.surrogate, [load_package(best).networks[0] for best in bests], self._notes())
         if ranks.world_size > 1:
             dist.barrier()
-        ensemble = Ensemble(load_package(folder.surrogate).networks).to(self.device)
+        combined = self.task.combine(load_package(folder.surrogate).networks).to(self.device)
         results = {}
         for name in SPLITS:
             split = self.store[name]
             if not len(split):
                 continue
-            collector = Collector(self.task, len(split))
-            sums = evaluate(ensemble, self.task, split, share_of(ranks), config.training.batch_size, collector)
+            sizes = {"graph": len(split), "node": self.store.info.nodes[name]}
+            collector = Collector(self.task, sizes)
+            sums = evaluate(combined, self.task, split, share_of(ranks), config.training.batch_size, collector)
             results[name] = sums.metrics()
             collector.save(folder.predictions(name), ranks)
         if ranks.is_root:
             folder.results.write_text(json.dumps(results, indent=2) + "\n")
         return results
 
-    def network(self, seed: int) -> GraphNetwork:
+    def network(self, seed: int) -> nn.Module:
         """The untrained network; its weights follow from the seed."""
         torch.manual_seed(seed)
-        task, info = self.task, self.store.info
-        network = GraphNetwork(
-            self.config.model, info.feature_schema, task.targets, task.mean, task.std, info.degree_histogram
-        )
+        network = self.task.build(self.config.model, self.store.info)
         return (network.double() if self.config.training.precision == "fp64" else network).to(self.device)
 
     def loader(self, seed: int) -> BatchLoader:
@@ -167,6 +165,8 @@ class Job:
             buffer_graphs=data.buffer_graphs,
             prefetch_depth=data.prefetch,
             pin_memory=self.device.type == "cuda",
+            prepare=self.task.prepare,
+            collate=self.task.collate,
         )
 
     def _loading_mode(self) -> str:
@@ -188,4 +188,5 @@ class Job:
             "training_graphs": info.graphs["train"],
             "statistics": {t.name: s.model_dump() for t, s in zip(info.targets, info.statistics, strict=True)},
             "source": info.source,
+            "r_min": info.structures.r_min if info.structures else {},
         }

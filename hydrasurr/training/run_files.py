@@ -16,6 +16,7 @@ from hydrasurr.stores.info import SPLITS, DatasetInfo
 from hydrasurr.training.config import RunConfig, load_run_config
 from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.metrics import Metrics
+from hydrasurr.training.tasks import units
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class RunFiles:
         return list(metrics)
 
     def unit(self, target: str) -> str:
-        return next((t.unit for t in self.info.targets if t.name == target), "") if self.info else ""
+        return units(self.config, self.info).get(target, "") if self.info else ""
 
     @property
     def best(self) -> dict[str, Any] | None:

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.launcher import Ranks
-from hydrasurr.loading import BatchLoader, GraphBatch
-from hydrasurr.models.network import GraphNetwork
+from hydrasurr.loading import BatchLoader
 from hydrasurr.stores.base import GraphStore
 from hydrasurr.training import checkpoint
 from hydrasurr.training.communication import data_parallel, share_buffers
@@ -26,12 +25,11 @@ from hydrasurr.training.config import TrainingConfig
 from hydrasurr.training.ema import EMA
 from hydrasurr.training.evaluation import evaluate
 from hydrasurr.training.gradient_group import SCOPES
-from hydrasurr.training.losses import Loss
-from hydrasurr.training.metrics import MetricSums
 from hydrasurr.training.optimizers import Schedule, build_optimizer
 from hydrasurr.training.ranks import share_of
 from hydrasurr.training.stop import StopRequest
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import Task
+from hydrasurr.training.tasks.base import Batch
 from hydrasurr.training.timing import PhaseTimer
 
 CONSENSUS_STEPS = 10
@@ -89,7 +87,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: GraphNetwork,
+        network: nn.Module,
         task: Task,
         store: GraphStore,
         loader: BatchLoader,
@@ -99,16 +97,16 @@ class Trainer:
         latest: Path,
         *,
         seed: int,
-        save_best: Callable[[GraphNetwork], None],
+        save_best: Callable[[nn.Module], None],
         report: Callable[[EpochRecord], None],
-        watch: Callable[[Iterator[GraphBatch], int, int, int], Iterator[GraphBatch]] | None = None,
+        watch: Callable[[Iterator[Batch], int, int, int], Iterator[Batch]] | None = None,
         stop: StopRequest | None = None,
     ):
         self.network, self.task, self.store, self.loader = network, task, store, loader
         self.config, self.ranks, self.device, self.latest, self.seed = config, ranks, device, latest, seed
         self.save_best, self.report, self.watch = save_best, report, watch
         self.stop = stop or StopRequest()
-        self.loss = Loss(config.loss, task.weights, exact_counts=task.labels_missing).to(device, network.dtype)
+        self.loss = task.loss(config.loss).to(next(network.parameters()))
         self.optimizer = build_optimizer(network, config.optimizer)
         self.updates_per_epoch = -(-len(loader) // config.accumulate)
         self.schedule = Schedule(config.schedule, config.optimizer.lr, config.epochs * self.updates_per_epoch)
@@ -138,7 +136,7 @@ class Trainer:
         """Join the networks of all ranks; called by all of them together, once, before the first step."""
         self._parallel = self._distribute(self.network)
 
-    def step(self, batches: Iterator[GraphBatch]) -> bool:
+    def step(self, batches: Iterator[Batch]) -> bool:
         """Load the next batch and train on it: one step of `fit`. True if the optimizer moved."""
         with self.timer.phase("load"):
             batch = next(batches).to(self.device, non_blocking=True)
@@ -171,7 +169,7 @@ class Trainer:
         stop, _ = self._agree(False, always=True)
         return progress.finished or not stop
 
-    def _train_on(self, batch: GraphBatch) -> bool:
+    def _train_on(self, batch: Batch) -> bool:
         """Forward and backward of a batch, and at the end of an accumulation a step of the optimizer: True."""
         config, progress = self.config, self.progress
         window = progress.step // config.accumulate * config.accumulate
@@ -182,19 +180,14 @@ class Trainer:
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
         with self.timer.phase("forward"):
-            graph_labels, node_labels = self.task.labels(batch)
             with self._autocast():
-                prediction = self._parallel(batch)
-            loss = self.loss(
-                prediction,
-                self.network.standardise(graph_labels, "graph"),
-                self.network.standardise(node_labels, "node"),
-            )
+                prediction = self.task.predict(self._parallel, batch)
+            loss = self.loss(self.task.standardised(self.network, prediction, batch))
         with self.timer.phase("backward"), contextlib.nullcontext() if last else self._no_sync():
             (loss / in_window).backward()
         with torch.no_grad():
             self._loss_sum += loss.detach()
-            self._sums.add(self.network.physical(prediction), graph_labels, node_labels)
+            self._sums.add(self.task.physical(self.network, prediction, batch))
         self._graphs += batch.num_graphs
         if last:
             with self.timer.phase("optimizer"):
@@ -248,7 +241,7 @@ class Trainer:
         if len(self.store["val"]):
             sums = evaluate(self.candidate, self.task, self.store["val"], share_of(self.ranks), self.config.batch_size)
             record.val = sums.metrics()
-        record.val_loss = self._score(record.val or record.train)
+        record.val_loss = self.task.score(record.val or record.train, self.config.loss)
         record.seconds["evaluate"] = time.perf_counter() - start
         self.schedule.evaluated(record.val_loss)
         record.best = record.val_loss < progress.best
@@ -260,24 +253,14 @@ class Trainer:
         if self.config.early_stopping and progress.evaluations_since_best >= self.config.early_stopping:
             progress.finished = True
 
-    def _score(self, metrics: dict[str, dict[str, float]]) -> float:
-        """The weighted mean over targets of MAE (RMSE for MSE loss) in standard deviations; lower is better."""
-        key = "rmse" if self.config.loss == "mse" else "mae"
-        scaled = [
-            (weight, metrics[target.name][key] / std)
-            for target, weight, std in zip(self.task.targets, self.task.weights, self.task.std, strict=True)
-            if metrics[target.name]["count"]
-        ]
-        return float(sum(w * value for w, value in scaled) / sum(w for w, _ in scaled)) if scaled else math.inf
-
     @property
-    def candidate(self) -> GraphNetwork:
+    def candidate(self) -> nn.Module:
         """The network to evaluate and keep: the moving average where there is one."""
         return self.ema.network if self.ema is not None else self.network
 
     # -- several ranks --------------------------------------------------------------------------------
 
-    def _distribute(self, network: GraphNetwork) -> nn.Module:
+    def _distribute(self, network: nn.Module) -> nn.Module:
         if self.ranks.world_size == 1:
             return network
         if self.device.type == "cuda":
@@ -332,7 +315,7 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def _reset_epoch_sums(self) -> None:
-        self._sums = MetricSums(self.task.targets, self.task.mean)
+        self._sums = self.task.sums()
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self._norm = torch.zeros((), device=self.device)
         self._graphs = 0

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hydrasurr.launcher import Ranks
-from hydrasurr.loading import GraphBatch
 from hydrasurr.training.config import RunConfig
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import Task
+from hydrasurr.training.tasks.base import Batch
 from hydrasurr.training.trainer import EpochRecord
 
 
@@ -54,11 +54,11 @@ class Watcher:
         place = f"{ranks.world_size} x {device.type}" if ranks.world_size > 1 else device.type
         threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
         self.say(
-            f"[bold]{config.name}[/bold]{which}: {config.model.conv.type} with {parameters:,} parameters "
+            f"[bold]{config.name}[/bold]{which}: {config.model.title} with {parameters:,} parameters "
             f"on {place}{threads}"
         )
 
-    def batches(self, batches: Iterator[GraphBatch], epoch: int, first: int, steps: int) -> Iterator[GraphBatch]:
+    def batches(self, batches: Iterator[Batch], epoch: int, first: int, steps: int) -> Iterator[Batch]:
         """The same batches, moving the bar."""
         if self._bar is None:
             total = self._epochs * steps

@@ -19,7 +19,7 @@ from hydrasurr.stores import open_store
 from hydrasurr.training.config import RunConfig
 from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.run import Job
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import choose_task
 from tests.runs import command, run_config, start, write_config
 
 MINIMAL = ["--updates", "2", "--repeats", "2", "--warmup", "1", "--max-message-mb", "0.005", "--max-gpus", "8"]
@@ -159,7 +159,7 @@ def test_more_ranks_than_cores_are_warned_of(
     def warnings(threads: int) -> list[str]:
         config = RunConfig.model_validate(run_config(dataset, training={"device": "cpu", "threads": threads}))
         store = open_store(dataset)
-        task = Task.choose(store.info, config.data)
+        task = choose_task(config, store.info)
         job = Job(config, RunFolder(tmp_path), store, task, Ranks(world_size=2), torch.device("cpu"))
         return _check(job, [1, 2], launched)
 

@@ -26,7 +26,7 @@ from hydrasurr.training.ranks import process_group
 from hydrasurr.training.report import write_report
 from hydrasurr.training.run import Job
 from hydrasurr.training.stop import StopRequest
-from hydrasurr.training.task import Task
+from hydrasurr.training.tasks import choose_task
 from hydrasurr.training.timing import PhaseTimer
 from hydrasurr.training.trainer import CONSENSUS_STEPS
 from hydrasurr.training.watch import Watcher
@@ -153,7 +153,7 @@ def _job(ranks: Ranks, dataset: Path, folder: Path, section: Section) -> Job:
     training = TRAINING | {"batch_size": 16 // ranks.world_size, "communication": section}
     config = RunConfig.model_validate(run_config(dataset, training=training, model={"norm": "layer"}))
     store = open_store(dataset)
-    return Job(config, RunFolder(folder), store, Task.choose(store.info, config.data), ranks, CPU)
+    return Job(config, RunFolder(folder), store, choose_task(config, store.info), ranks, CPU)
 
 
 def _train(job: Job, time_limit: float | None = None) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hydrasurr.errors import ConfigError
+from hydrasurr.md.config import load_md_config
 from hydrasurr.shipped import find, shipped
 from hydrasurr.training.config import RunConfig, load_run_config
 
@@ -49,6 +50,35 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: dict, message: str) -> N
     assert "run.json" in str(error.value)
 
 
+FORCE_FIELD = {**MINIMAL, "model": {"type": "force_field"}}
+
+
+def test_a_model_with_a_type_is_a_force_field(tmp_path: Path) -> None:
+    config = load_run_config(_file(tmp_path, {**MINIMAL, "model": {"type": "force_field", "representation": "painn"}}))
+    assert (config.model.title, config.model.cutoff, config.is_force_field) == ("PaiNN", 5.0, True)
+    assert RunConfig.model_validate(config.model_dump(mode="json")) == config
+    assert not load_run_config(_file(tmp_path, MINIMAL)).is_force_field
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": {"type": "forcefield"}}, r"model: no type 'forcefield'; did you mean 'force_field'\?"),
+        ({"model": {"type": "force_field", "cutof": 3}}, r"model\.cutof: unknown key; did you mean 'cutoff'\?"),
+        ({"model": {"type": "force_field", "representation": "pain"}}, r"representation: .*did you mean 'painn'\?"),
+        ({"model": {"type": "force_field", "cutoff": -1}}, r"model\.cutoff: .*greater than 0"),
+        ({"training": {"loss_weights": {"force": 3}}}, r"loss_weights\.force: unknown key; did you mean 'forces'\?"),
+        ({"training": {"loss_weights": {"energy": 0, "forces": 0}}}, r"energy and forces are both 0"),
+        ({"training": {"precision": "bf16"}}, r"too few for forces by differentiation; use fp32"),
+        ({"data": {"dataset": "d", "targets": ["energy"]}}, r"data\.targets are properties of molecules"),
+        ({"model": {}, "training": {"loss_weights": {"forces": 3}}}, r"loss_weights are those of a force field"),
+    ],
+)
+def test_what_is_wrong_with_a_force_field_is_named(tmp_path: Path, change: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_run_config(_file(tmp_path, {**FORCE_FIELD, **change}))
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load_run_config(_file(tmp_path, {**MINIMAL, "training": {"epochs": -1, "bath_size": 2}}))
@@ -82,6 +112,7 @@ def test_schema_describes_every_section() -> None:
     schema = RunConfig.model_json_schema()
     assert schema["additionalProperties"] is False
     assert {"PNAConfig", "TrainingConfig", "OptimizerConfig", "DataConfig"} <= schema["$defs"].keys()
+    assert {"ForceFieldConfig", "PaiNNConfig", "LossWeights"} <= schema["$defs"].keys()
     assert "batch" in schema["$defs"]["TrainingConfig"]["properties"]["batch_size"]["description"]
 
 
@@ -89,7 +120,8 @@ def test_shipped_configurations_are_valid() -> None:
     configs = shipped("run_configs")
     assert "qm9_gap_5k" in configs
     for name, path in configs.items():
-        assert load_run_config(path).name == name
+        load = load_md_config if name.startswith("md_") else load_run_config
+        assert load(path).name == name
 
 
 def test_finding_a_shipped_configuration() -> None:

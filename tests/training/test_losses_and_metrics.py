@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hydrasurr.graphs.schema import Target
-from hydrasurr.models.network import Physical, Prediction
 from hydrasurr.training.ema import EMA
 from hydrasurr.training.losses import Loss
 from hydrasurr.training.metrics import MetricSums
+from hydrasurr.training.tasks import Comparison
 
 
 def _data(seed: int = 0, missing: float = 0.3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,15 +35,15 @@ def test_masked_loss_is_the_weighted_mean_of_torchs(kind: str, pointwise: nn.Mod
     for column, weight in enumerate(weights):
         present = ~labels[:, column].isnan()
         expected += weight * pointwise(values[present, column], labels[present, column]) / sum(weights)
-    assert Loss(kind, weights).double()(Prediction(values, None), labels, None).item() == pytest.approx(float(expected))
+    assert Loss(kind, weights).double()([Comparison(values, labels)]).item() == pytest.approx(float(expected))
 
 
 def test_graph_and_node_levels_add_up() -> None:
     values, labels = _data()
     nodes, node_labels = _data(1)
-    both = Loss("mae", [1.0] * 6).double()(Prediction(values, nodes), labels, node_labels)
+    both = Loss("mae", [1.0] * 6).double()([Comparison(values, labels), Comparison(nodes, node_labels)])
     alone = Loss("mae", [1.0] * 3).double()
-    parts = alone(Prediction(values, None), labels, None) + alone(Prediction(None, nodes), None, node_labels)
+    parts = alone([Comparison(values, labels)]) + alone([Comparison(nodes, node_labels)])
     assert both.item() == pytest.approx(parts.item() / 2)
 
 
@@ -52,14 +52,14 @@ def test_gaussian_loss_is_torchs() -> None:
     log_variance = torch.randn_like(values)
     reference = nn.GaussianNLLLoss()(values, labels, log_variance.exp())
     loss = Loss("mae", [1.0] * 3).double()
-    assert loss(Prediction(values, None, log_variance), labels, None).item() == pytest.approx(reference.item())
+    assert loss([Comparison(values, labels, log_variance)]).item() == pytest.approx(reference.item())
 
 
 def test_missing_labels_have_no_gradient_and_do_no_harm() -> None:
     values, labels = _data()
     labels[:, 1] = torch.nan
     values.requires_grad_()
-    loss = Loss("mse", [1.0] * 3).double()(Prediction(values, None), labels, None)
+    loss = Loss("mse", [1.0] * 3).double()([Comparison(values, labels)])
     loss.backward()
     assert loss.isfinite()
     assert (values.grad[labels.isnan()] == 0).all()
@@ -75,7 +75,7 @@ def test_metrics_are_the_formulas_however_the_data_is_cut(seed: int, cuts: list[
     sums = MetricSums(targets, np.full(3, offset))
     bounds = sorted({0, 20, *cuts})
     for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
-        sums.add(Physical(values[start:stop], None), labels[start:stop], None)
+        sums.add([Comparison(values[start:stop], labels[start:stop])])
     for column, name in enumerate("abc"):
         present = ~labels[:, column].isnan()
         predicted, reference = values[present, column].numpy(), labels[present, column].numpy()
@@ -92,7 +92,7 @@ def test_metrics_are_the_formulas_however_the_data_is_cut(seed: int, cuts: list[
 
 def test_a_target_without_labels_has_no_metrics() -> None:
     sums = MetricSums([Target("a")], np.zeros(1))
-    sums.add(Physical(torch.zeros(3, 1), None), torch.full((3, 1), torch.nan), None)
+    sums.add([Comparison(torch.zeros(3, 1), torch.full((3, 1), torch.nan))])
     assert sums.metrics()["a"]["count"] == 0
     assert np.isnan(sums.metrics()["a"]["mae"])
 
