@@ -150,7 +150,10 @@ class Job:
         """The untrained network; its weights follow from the seed."""
         torch.manual_seed(seed)
         network = self.task.build(self.config.model, self.store.info)
-        return (network.double() if self.config.training.precision == "fp64" else network).to(self.device)
+        network = (network.double() if self.config.training.precision == "fp64" else network).to(self.device)
+        if self.config.training.compile:
+            network.compile_forces()
+        return network
 
     def loader(self, seed: int) -> BatchLoader:
         """This rank's training batches."""

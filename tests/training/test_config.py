@@ -72,6 +72,7 @@ def test_a_model_with_a_type_is_a_force_field(tmp_path: Path) -> None:
         ({"training": {"precision": "bf16"}}, r"too few for forces by differentiation; use fp32"),
         ({"data": {"dataset": "d", "targets": ["energy"]}}, r"data\.targets are properties of molecules"),
         ({"model": {}, "training": {"loss_weights": {"forces": 3}}}, r"loss_weights are those of a force field"),
+        ({"model": {}, "training": {"compile": True}}, r"training\.compile is for force fields"),
     ],
 )
 def test_what_is_wrong_with_a_force_field_is_named(tmp_path: Path, change: dict, message: str) -> None:

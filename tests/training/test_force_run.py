@@ -126,6 +126,15 @@ def test_every_option_trains(free: Path, tmp_path: Path, training: dict[str, Any
     assert all(np.isfinite(metrics["mae"]) for metrics in results["test"].values())
 
 
+def test_compiled_training_is_the_same_but_for_rounding(free: Path, tmp_path: Path) -> None:
+    small = {"representation": "schnet", "layers": 1}  # compiling takes longer than all else
+    plain, compiled = (
+        _train(tmp_path / str(compile), free, model=small, training={"compile": compile, "precision": "fp64"})
+        for compile in (False, True)
+    )
+    assert compiled["test"] == _approx(plain["test"])
+
+
 def test_missing_labels_are_left_out(tmp_path: Path) -> None:
     table = clusters(32)
     energy, force = np.array(table.columns["y"]), np.array(table.columns["force"])
