@@ -17,7 +17,7 @@ from preprocessing.card import Card, StructureCard
 from preprocessing.rows import read_chunks
 from preprocessing.structures.frames import Frame
 from preprocessing.structures.labels import LABELS, resolve_labels
-from preprocessing.structures.scan import read_isolated_atoms, sample_frames
+from preprocessing.structures.scan import read_isolated_atoms, some_frames
 
 
 def draft_card(table: Path, smiles: str, targets: list[str], out: Path) -> Card:
@@ -69,7 +69,7 @@ def draft_structure_card(
     if isolated_atoms:
         here["atomic_energies"] = str(isolated_atoms)
     card = parse(StructureCard, raw | here, out)
-    samples = [frame for path in card.paths for frame in sample_frames(path, card.format)]
+    samples = [frame for path in card.paths for frame in some_frames(path)]
     card = resolve_labels(card, samples)
     raw |= {name: label.key if (label := getattr(card, name)) else None for name in LABELS}
     raw["description"] = _describe(samples)
@@ -95,8 +95,11 @@ def _relative(file: Path, out: Path) -> str:
 
 
 def _write(raw: dict[str, Any], out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write '{out}': {error.strerror}; choose another --out") from error
 
 
 def _describe(samples: list[Frame]) -> str:

@@ -57,7 +57,8 @@ def preprocess(
             for result in crew.map(work, recipe.chunks(scan), scan.chunks):
                 if strict and result is not None and result.rejects:
                     files = ", ".join(f"'{path}'" for path in card.paths)
-                    raise HydrasurrError(f"{files}, {result.rejects[0]} (strict)")
+                    where = "" if card.kind == "structures" else f"{files}, "  # a frame names its file itself
+                    raise HydrasurrError(f"{where}{result.rejects[0]} (strict)")
                 output.add(result)
                 if result is not None:
                     progress.advance(result.rows * crew.stride)

@@ -46,7 +46,10 @@ class Systems:
         Raises StructureError for what cannot be a system: other shapes, positions that are no numbers, unknown
         atomic numbers, or periodic directions without three independent cell vectors.
         """
-        numbers = np.asarray(numbers, np.int64)
+        given = np.asarray(numbers)
+        if given.dtype.kind == "f" and (given != np.floor(given)).any():
+            raise StructureError("atomic numbers must be whole numbers")
+        numbers = given.astype(np.int64, copy=False)
         positions = np.ascontiguousarray(positions, np.float64)
         cell = np.zeros((3, 3)) if cell is None else np.array(cell, np.float64)
         cell = np.diag(cell) if cell.shape == (3,) else cell

@@ -28,7 +28,7 @@ FIELDS = "c_unwrapped", "v", "f"
 
 
 def choose_engine(engine: Choice = "auto") -> Literal["lammps", "own"]:
-    """"auto" becomes "lammps" where that can be started, and "own" elsewhere."""
+    """ "auto" becomes "lammps" where that can be started, and "own" elsewhere."""
     if engine != "auto":
         return engine
     try:
@@ -136,7 +136,7 @@ class LammpsEngine(Engine):
             "region box block " + " ".join(f"0 {edge:.17g}" for edge in edges),
             f"create_box {len(elements)} box",
             *(f"mass {kind} {mass:.17g}" for kind, mass in masses),
-            *style.splitlines(),
+            *self._safe(style.splitlines()),
             f"neighbor {skin:.17g} bin",
             f"timestep {timestep_fs / 1000:.17g}",
         )
@@ -192,6 +192,16 @@ class LammpsEngine(Engine):
             self._lmp.get_thermo("pe"),
             -pressure * units.bar,
         )
+
+    def _safe(self, lines: list[str]) -> list[str]:
+        """Lines of a style, with tables not of the package OPENMP: where atoms come too close for a table, table/omp
+        raises its error in a parallel region, which ends this process."""
+        if not self._lmp.has_package("OPENMP") or not any(
+            line.startswith("pair_style") and "table" in line for line in lines
+        ):
+            return lines
+        kspace = [line for line in lines if line.startswith("kspace")]
+        return ["suffix off", *(line for line in lines if line not in kspace), "suffix on", *kspace]
 
     def _commands(self, *lines: str) -> None:
         try:

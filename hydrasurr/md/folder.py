@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.md.config import MDConfig
+from hydrasurr.strict import read_json
 from hydrasurr.training.folder import describe_environment
 
 HARMLESS = ("steps", "threads", "restart_interval", "stops")
@@ -35,25 +35,36 @@ class MDFolder:
     def trajectory(self, format: str) -> Path:
         return self.path / f"trajectory.{format}"
 
-    def prepare(self, config: MDConfig, *, resume: bool, force: bool) -> None:
-        """Make the folder ready for a run, or for going on with one.
+    def check(self, config: MDConfig, *, resume: bool, force: bool) -> bool:
+        """Whether there is a run to go on with; changes nothing.
 
-        Raises HydrasurrError if there is a run already and neither `resume` nor `force` is given, and ConfigError if
-        the configuration of a resumed run has changed.
+        Raises HydrasurrError if there is a run already and neither `resume` nor `force` is given, or a run of another
+        kind in any case, and ConfigError if the configuration of a resumed run has changed.
         """
-        resolved = config.model_dump(mode="json")
-        if self.restart.exists():
-            if resume:
-                _refuse_changes(json.loads(self.config.read_text()), resolved, self.path)
-            elif force:
-                shutil.rmtree(self.path)
-            else:
+        if not self.restart.exists():
+            if self.config.exists() and "ensemble" not in read_json(self.config):
                 raise HydrasurrError(
-                    f"'{self.path}' holds a run already: --resume goes on with it, --force deletes it, --out names "
-                    "another folder"
+                    f"'{self.config}' is not of molecular dynamics, so the folder holds something else; "
+                    "--out names another folder"
                 )
+            return False
+        if not (resume or force):
+            raise HydrasurrError(
+                f"'{self.path}' holds a run already: --resume goes on with it, --force deletes it, --out names "
+                "another folder"
+            )
+        if resume:
+            _refuse_changes(read_json(self.config), config.model_dump(mode="json"), self.path)
+        return resume
+
+    def prepare(self, config: MDConfig, *, keep: bool) -> None:
+        """Make the folder ready for going on with its run, or without `keep` for a fresh one in place of it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(json.dumps(resolved, indent=2) + "\n")
+        if not keep:
+            trajectories = self.trajectory("extxyz"), self.trajectory("dcd")
+            for file in (self.restart, self.structure, self.log, self.results, *trajectories):
+                file.unlink(missing_ok=True)  # one by one, as other files may lie in this folder
+        self.config.write_text(config.model_dump_json(indent=2) + "\n")
         versions = {name: metadata.version(name) for name in ("ase", "vesin")}
         self.environment.write_text(json.dumps({**describe_environment(), **versions}, indent=2) + "\n")
 

@@ -54,9 +54,10 @@ def run(
     all files up to there are kept, and the restart is the last one before.
     """
     potential = with_guards(load_potential(config.potential))
-    folder.prepare(config, resume=resume, force=force)
+    resumed = folder.check(config, resume=resume, force=force)
     torch.set_num_threads(config.threads)
-    simulation = Simulation(config, folder, potential)
+    simulation = Simulation(config, folder, potential, resumed)
+    folder.prepare(config, keep=resumed)  # only now, as a structure and a potential that do not fit have told so
     ended = "interrupted"
     with (
         StopRequest(time_limit).on_signals() as stop,
@@ -91,11 +92,12 @@ class Simulation:
     step : steps done
     """
 
-    def __init__(self, config: MDConfig, folder: MDFolder, potential: Potential):
+    def __init__(self, config: MDConfig, folder: MDFolder, potential: Potential, resumed: bool):
         self.config, self.folder = config, folder
         potential.skin = config.skin
         self.potential = Resumable(potential)
-        if folder.restart.exists():
+        self._structure: Atoms | None = None
+        if resumed:
             restart = Restart.read(folder.restart)
             state, self.step, self._marks, memory = self._resumed(restart), restart.step, restart.marks, restart.memory
             restore_counts(potential, memory["guards"])
@@ -105,8 +107,7 @@ class Simulation:
         self.monitor = Monitor(config.stops, config.timestep_fs, RunningLine(**memory.get("drift", {})))
 
     def _begun(self) -> State:
-        atoms = self.config.structure.build() * self.config.repeat
-        write(self.folder.structure, atoms, format="extxyz")
+        self._structure = atoms = self.config.structure.build() * self.config.repeat
         systems = Systems.from_ase(atoms)
         return begin(systems, self.potential, _momenta(atoms, systems, self.config), atoms.get_masses())
 
@@ -121,7 +122,8 @@ class Simulation:
         self._log = LogWriter(self.folder.log, marks.get("log", 0))
         self._trajectory = _writer(self.config, self.folder, state.systems, marks.get("trajectory", 0))
         try:
-            if not marks:
+            if self._structure is not None:
+                write(self.folder.structure, self._structure, format="extxyz")
                 self._check_and_record()
                 self.save()
             yield

@@ -73,6 +73,7 @@ def scan_structures(card: StructureCard, limit: int | None, advance: Callable[[i
             histogram[hash_bins([str(rows)], card.split.seed)] += 1
         if rows % _ADVANCE == 0:
             advance(_ADVANCE)
+    advance(rows % _ADVANCE)
     if not rows:
         raise ConfigError(f"no frames in {', '.join(repr(str(path)) for path in card.paths)}")
     samples = [frame for path in card.paths for frame in sample_frames(path, card.format)]
@@ -85,6 +86,19 @@ def scan_structures(card: StructureCard, limit: int | None, advance: Callable[[i
 def sample_frames(file: Path, format: FrameFormat | None) -> list[Frame]:
     """The good ones of the first frames of a file, in which labels are looked for."""
     return [frame for raw in islice(read_frames(file, format), _SAMPLES) for frame in _parsed(raw)]
+
+
+def some_frames(file: Path) -> list[Frame]:
+    """The good ones of the first frames. Raises ConfigError if there is none, saying what is wrong with the first."""
+    samples = sample_frames(file, None)
+    if not samples:
+        try:
+            for raw in read_frames(file):
+                parse_frame(raw)
+        except ValueError as error:
+            raise ConfigError(f"no structure can be read from '{file}': {error}") from None
+        raise ConfigError(f"no structure in '{file}'")
+    return samples
 
 
 def read_isolated_atoms(card: StructureCard) -> dict[int, float]:

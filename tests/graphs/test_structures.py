@@ -101,6 +101,12 @@ def test_atoms_too_many_cells_apart_are_told() -> None:
         radius_graph([ethanols()[0], far], 3.5)
 
 
+def test_atomic_numbers_are_whole() -> None:
+    with pytest.raises(StructureError, match="atomic numbers must be whole numbers"):
+        Systems.single([1.0, 6.5], np.eye(3)[:2])
+    assert Systems.single([1.0, 6.0], np.eye(3)[:2]).numbers.tolist() == [1, 6]
+
+
 def test_directions_without_a_cell_vector() -> None:
     slab = Atoms("HO", [[0, 0, 0], [0, 0, 1]], cell=[3, 4, 0], pbc=[1, 1, 0])
     np.testing.assert_array_equal(Systems.from_ase(slab).cell[0], np.diag([3, 4, 1]))

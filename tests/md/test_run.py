@@ -166,6 +166,42 @@ def test_a_run_is_not_overwritten_by_mistake(tmp_path: Path) -> None:
     assert Restart.read(tmp_path / "restart.npz").step == 60
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"structure": "missing.xyz"}, "no structure file"),
+        ({"velocities": "structure"}, "the structure brings none"),
+        ({"potential": {"type": "born"}}, "no parameters for the elements Ar-Ar"),
+    ],
+)
+def test_a_run_that_cannot_begin_leaves_all_as_it_was(keys: dict, message: str, tmp_path: Path) -> None:
+    """No folder, and a run that was to be replaced is still there."""
+    with pytest.raises(HydrasurrError, match=message):
+        _run(tmp_path / "new", **keys)
+    assert not (tmp_path / "new").exists()
+    _run(tmp_path / "old")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
+    with pytest.raises(HydrasurrError, match=message):
+        run(MDConfig.model_validate(run_section(**keys)), MDFolder(tmp_path / "old"), force=True, show=False)
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
+
+
+def test_a_fresh_run_deletes_only_its_own_files(tmp_path: Path) -> None:
+    _run(tmp_path, trajectory={"format": "dcd", "interval": 20})
+    (tmp_path / "notes.txt").write_text("mine")
+    run(MDConfig.model_validate(run_section()), MDFolder(tmp_path), force=True, show=False)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / "trajectory.dcd").exists() and (tmp_path / "trajectory.extxyz").exists()
+
+
+def test_the_folder_of_a_training_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"name": "ethanol", "model": {}}')
+    for force in (False, True):
+        with pytest.raises(HydrasurrError, match=r"config.json' is not of molecular dynamics, .* --out names another"):
+            run(MDConfig.model_validate(run_section()), MDFolder(tmp_path), force=force, show=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
 def test_lost_files_are_named(tmp_path: Path) -> None:
     _run(tmp_path)
     (tmp_path / "trajectory.extxyz").write_text("")

@@ -187,6 +187,30 @@ def test_a_card_needs_columns_that_exist(command, folder, tmp_path):
     assert code == 1 and "exists" in err
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no structure in 'mine.xyz'"),
+        ("hello", "no structure can be read from 'mine.xyz': a number of atoms expected, found 'hello'"),
+        ("2\n\nH 0 0 0\n", "no structure can be read from 'mine.xyz': the file ends after 1 of 2 atoms"),
+        ("1\nenergy=1.0\nQq 0 0 0\n", "no structure can be read from 'mine.xyz': unknown element 'Qq'"),
+    ],
+)
+def test_a_card_needs_a_structure(command, tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.xyz").write_text(text)
+    code, _, err = command("card", "mine.xyz")
+    assert code == 1 and message in " ".join(err.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.xyz"]
+
+
+def test_a_card_needs_a_place(command, folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = command("card", folder / "t.csv", "--target", "gap", "--out", tmp_path / "file" / "c.json")
+    assert code == 1 and "cannot write" in err and "choose another --out" in " ".join(err.split())
+    assert "Traceback" not in err
+
+
 def test_shipped_tables_are_small():
     for name in ("qm9_gap_5k", "esol", "ethanol", "3bpa", "silicon"):
         folder = find("datasets", name).parent

@@ -15,7 +15,7 @@ from hydrasurr.md.nacl.model import KINDS
 from hydrasurr.training.figure_style import COLORS, new_axes, styled
 from hydrasurr.training.figures import HALF, THIRD, WIDE
 
-STAND_INS = ("train", "val", "test", "backward", "optimizer", "load", "forward", "all_reduce", "evaluate")
+STAND_INS = ("train", "val", "test", "backward", "load", "optimizer", "forward", "all_reduce", "evaluate")
 """Colours of what stands for reciprocal space, in order."""
 PART_COLORS = {
     "pair": "train",
@@ -26,8 +26,9 @@ PART_COLORS = {
     "neighbours": "load",
     "other": "load",
 }
-PANEL = (3.3, 2.5)
 FULL = (10.0, 3.2)
+LABEL_WIDTH, LABEL_HEIGHT = 1.0, 0.17
+"""Of names in the figure of gains: in times of speed, and in decades of error."""
 
 Curves = Mapping[str, Mapping[str, np.ndarray]]
 """Run -> arrays of its stage."""
@@ -130,7 +131,7 @@ def errors_by_place(far: Mapping[str, Any], places: Mapping[str, str]) -> Figure
 @styled
 def gain(points: Mapping[str, tuple[float, float]], kinds: Mapping[str, str]) -> Figure:
     """Errors of forces (meV/Angstrom) over speed, the reference being 1: each point by name, `kinds` its colour."""
-    figure, ax = new_axes(WIDE)
+    figure, ax = new_axes((6.65, 3.7))
     for name, (speed, error) in points.items():
         ax.plot(speed, error, "o", color=COLORS[kinds[name]], markersize=6.5)
     _label(ax, points)
@@ -146,11 +147,14 @@ def gain(points: Mapping[str, tuple[float, float]], kinds: Mapping[str, str]) ->
 
 def _label(ax: Axes, points: Mapping[str, tuple[float, float]]) -> None:
     """Names beside points; those of points that are close one below the other."""
-    last = -np.inf
+    placed: list[tuple[float, float]] = []
     for name, (speed, error) in sorted(points.items(), key=lambda item: item[1][1]):
-        at = max(np.log10(error), last + 0.13)
-        ax.text(speed + 0.04, 10**at, name, fontsize=8, va="center")
-        last = at
+        height = np.log10(error)
+        for other, there in sorted(placed, key=lambda label: label[1]):
+            if abs(speed - other) < LABEL_WIDTH and abs(height - there) < LABEL_HEIGHT:
+                height = there + LABEL_HEIGHT
+        placed.append((speed, height))
+        ax.text(speed + 0.05, 10**height, name, fontsize=8, va="center")
 
 
 @styled

@@ -20,7 +20,7 @@ class ReferenceSettings(Strict):
     """The trajectory that gives the forces to learn: constant energy, after an equilibration at the temperature."""
 
     equilibration_ps: float = Field(5, ge=0)
-    frames: int = Field(60, ge=2)
+    frames: int = Field(60, ge=4)
     interval_ps: float = Field(1, gt=0)
     """From one frame to the next."""
 
@@ -29,11 +29,11 @@ class DynamicsSettings(Strict):
     """The runs that each model is judged by, all from the same positions and velocities."""
 
     equilibration_ps: float = Field(3, ge=0)
-    length_ps: float = Field(20, gt=0)
+    length_ps: float = Field(12, gt=0)
     """At constant temperature, for g(r), energy and pressure."""
     interval_ps: float = Field(0.1, gt=0)
     """From one recorded frame to the next."""
-    nve_ps: float = Field(5, gt=0)
+    nve_ps: float = Field(4, gt=0)
     """At constant energy afterwards, for the drift."""
     r_max: float = Field(10.0, gt=0)
     """g(r) goes up to there, Angstrom."""
@@ -114,8 +114,10 @@ class NaClStudy(Strict):
     """Of torch. LAMMPS uses one."""
     formats: tuple[Format, ...] = Field(("fp64", "fp32", "bf16", "int8", "int4", "int4_refit"), min_length=1)
     reference: ReferenceSettings = ReferenceSettings()
-    fit: PairFitConfig = PairFitConfig()
+    fit: PairFitConfig = PairFitConfig(switch=1.0)
     """Of the short-range forces. Its cutoff is that of the study."""
+    fit_hot: bool = True
+    """Fit them to frames of the hot crystal too, where ions come closer, and between the shells of the cold one."""
     dynamics: DynamicsSettings = DynamicsSettings()
     learned: dict[str, LearnedSettings] = {
         "far-8.5": LearnedSettings(fit=PairFitConfig(cutoff=8.5, switch=1.0)),
@@ -159,6 +161,11 @@ class NaClStudy(Strict):
     def ions(self) -> int:
         return 8 * self.cells**3
 
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """All in place of reciprocal space that fit in a table: damped shifted forces, and what is learned."""
+        return (*(f"dsf-{cutoff:g}" for cutoff in self.dsf_cutoffs), *self.learned)
+
     def steps(self, picoseconds: float) -> int:
         """Time steps of a time."""
         return round(picoseconds * 1000 / self.timestep_fs)
@@ -172,13 +179,12 @@ def _quick(name: str, steps: int) -> dict[str, Any]:
 QUICK: dict[str, Any] = {
     "cells": 4,
     "reference": {"equilibration_ps": 1.5, "frames": 30, "interval_ps": 0.25},
-    "fit": {"steps": 2000, "particles": 128},
+    "fit": {"steps": 3000, "particles": 128, "switch": 1.0},
     "dynamics": {"equilibration_ps": 0.5, "length_ps": 3, "interval_ps": 0.05, "nve_ps": 1},
     "learned": {
         "far-8.5": _quick("far-8.5", 1200),
-        "far-12": _quick("far-12", 1200),
-        "coulomb-12": _quick("coulomb-12", 1200),
-        "far-12-hot": _quick("far-12-hot", 1200),
+        "far-12": _quick("far-12", 800),
+        "far-12-hot": _quick("far-12-hot", 800),
     },
     "graph": {"steps": 250},
     "limits": {"frames": 4, "equilibration_ps": 1, "interval_ps": 0.25},

@@ -19,6 +19,7 @@ from hydrasurr.md.argon.stages import Result, StudyFolder
 from hydrasurr.md.engines import choose_engine
 from hydrasurr.md.frame import Frame
 from hydrasurr.md.nacl import far, madelung, scaling
+from hydrasurr.md.nacl.bound import bound
 from hydrasurr.md.nacl.far import PLACES, Labelled
 from hydrasurr.md.nacl.graph import build_graph, fit_graph
 from hydrasurr.md.nacl.model import CHARGES, Forces, RockSalt
@@ -56,32 +57,28 @@ class Study:
         self.model = RockSalt(settings)
         self.results: dict[str, Result] = {}
 
-    @property
-    def stand_ins(self) -> tuple[str, ...]:
-        """All in place of reciprocal space that have a table: damped shifted forces, and what is learned."""
-        return (*(f"dsf-{cutoff:g}" for cutoff in self.settings.dsf_cutoffs), *self.settings.learned)
-
     def run(self) -> dict[str, Result]:
         """Every stage by name."""
         study, stage = self.settings, self._stage
         stage("madelung", "Madelung's constant", self._madelung)
         crystal = far.labelled(self.model, stage("reference", "reference trajectory", self._reference))
-        stage("fit", "fit of the short range", lambda: self._fit_short(crystal))
+        train, test = far.split(crystal)
+        wanted = study.fit_hot or any(one.hot for one in study.learned.values())
+        hot = self._place("hot", len(PLACES), "hot-to-learn") if wanted else None
+        stage("fit", "fit of the short range", lambda: self._fit_short(train, hot))
         stage("export", "formats", self._export)
-        train, test = far.split(crystal, self.results["fit"].arrays["test_frames"])
         for name in study.formats:
             stage(f"forces-{name}", f"short-range forces, {name}", lambda name=name: self._forces(name, test))
         visits = {"crystal": test, **{name: self._place(name, seed) for seed, name in enumerate(PLACES) if seed}}
-        wanted = any(one.hot for one in study.learned.values())
-        hot = self._place("hot", len(PLACES), "training-hot") if wanted else None
         for name in study.learned:
             stage(f"fit-{name}", f"fit of {name}", lambda name=name: self._fit_far(name, train, hot))
         stage("damping", "damping of shifted forces", lambda: self._damping(train))
+        stage("bound", "the best that pairs could do", lambda: self._bound(train, test))
         if study.graph:
             stage("fit-graph", "fit of the graph network", lambda: self._fit_graph(train))
-        for name in (P3M, NONE, *self.stand_ins, *([GRAPH] if study.graph else [])):
+        for name in (P3M, NONE, *study.stand_ins, *([GRAPH] if study.graph else [])):
             stage(f"far-{name}", f"far forces, {name}", lambda name=name: self._far(name, train, visits))
-        for name in (REFERENCE, AGAIN, *study.formats, *self.stand_ins):
+        for name in (REFERENCE, AGAIN, *study.formats, *study.stand_ins):
             make = lambda name=name: self._produce(name, crystal.frames[-1])  # noqa: E731
             stage(f"md-{name}", f"dynamics, {name}", make)
         if choose_engine(study.engine) == "lammps":
@@ -135,14 +132,11 @@ class Study:
 
     # -- the short range ---------------------------------------------------------------------------------
 
-    def _fit_short(self, crystal: Labelled) -> Result:
-        forces = [self.model.born.evaluate(frame.systems).forces for frame in crystal.frames]
-        fit = self._fit(crystal.frames, forces, self.settings.fit)
+    def _fit_short(self, train: Labelled, hot: Labelled | None) -> Result:
+        frames = [*train.frames, *(hot.frames if hot and self.settings.fit_hot else [])]
+        fit = self._fit(frames, [self.model.born.evaluate(frame.systems).forces for frame in frames], self.settings.fit)
         save_pair(self.folder.network("fp64"), fit.network, {"fitted to": "the short-range forces of NaCl"})
-        return Result(
-            {"r_min": fit.network.spec.r_min, "relative_rmse": fit.relative_rmse},
-            {"history": fit.history, "test_frames": fit.test_frames},
-        )
+        return Result({"r_min": fit.network.spec.r_min, "relative_rmse": fit.relative_rmse}, {"history": fit.history})
 
     def _fit(self, frames: list[Frame], forces: list[np.ndarray], config: Any) -> PairFit:
         self.watch.expect(config.steps, "batches")
@@ -206,6 +200,10 @@ class Study:
         cutoffs = self.settings.dsf_cutoffs
         return Result({f"dsf-{cutoff:g}": far.fitted_damping(train, cutoff).damping for cutoff in cutoffs})
 
+    def _bound(self, train: Labelled, test: Labelled) -> Result:
+        cutoffs = sorted({one.fit.cutoff for one in self.settings.learned.values()} | set(self.settings.dsf_cutoffs))
+        return Result({f"{cutoff:g}": bound(train, test, cutoff) for cutoff in cutoffs})
+
     def _fit_graph(self, train: Labelled) -> Result:
         self.watch.expect(self.settings.graph.steps, "steps")
         network = fit_graph(
@@ -237,7 +235,7 @@ class Study:
     def _radial(self, name: str) -> PairPotential:
         if name.startswith("dsf-"):
             return DampedShiftedForce(CHARGES, self.results["damping"].facts[name], float(name.removeprefix("dsf-")))
-        network = self._network(name)
+        network = PairNetwork.load(self.folder.network(name), repulsive=False)
         return network if self.settings.learned[name].part == "coulomb" else PairSum([self.model.near, network])
 
     def _graph(self) -> NetworkPotential:
@@ -299,7 +297,7 @@ class Study:
         roads = {"reference": scaling.Road(self.model.reference().style), "short": scaling.Road(fp64.style)}
         for accuracy in (self.settings.accuracy, *LOOSER):
             roads[f"near table {accuracy:g}"] = scaling.Road(self._tabled(accuracy, self._network("fp64")).style)
-        for name in self.stand_ins:
+        for name in self.settings.stand_ins:
             road = scaling.Road(self._road(name).style, charged=False)
             roads.setdefault(f"table {self._radial(name).cutoff:g}", road)
         return roads

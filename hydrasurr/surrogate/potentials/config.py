@@ -144,8 +144,6 @@ class MACEConfig(Strict):
     device: str = "cpu"
     """cpu, cuda, cuda:1, ..."""
     trust_pickle: bool = False
-    """The file is a pickle, which can run any code when it is loaded: say that you know where it comes from."""
-    trust_pickle: bool = False
     """The file is a pickle, which can run any code when it is loaded; true: you know where it comes from."""
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import HydrasurrError, did_you_mean
 from hydrasurr.graphs.neighbours import Pairs
 from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.graphs.systems import Systems
@@ -37,7 +38,7 @@ class Charges:
     """
 
     def __init__(self, charges: Mapping[int, float]):
-        if not charges or not all(0 < number < len(ELEMENTS) for number in charges):
+        if not charges or not all(number in range(1, len(ELEMENTS)) for number in charges):
             raise HydrasurrError(f"charges are given by atomic number, such as {{11: 1, 17: -1}}; got {dict(charges)}")
         self._table = torch.full((len(ELEMENTS),), torch.nan, dtype=torch.float64)
         self._table[list(charges)] = torch.tensor(list(charges.values()), dtype=torch.float64)
@@ -145,6 +146,8 @@ class Coulomb(Potential):
         self.near: CoulombNear | None = None
         self.far: CoulombFar | None = None
         Charges(charges)
+        if method not in get_args(Method):
+            raise HydrasurrError(f"no method '{method}' to sum charges{did_you_mean(method, get_args(Method))}")
         if splitting is not None:
             self.split(splitting)
 

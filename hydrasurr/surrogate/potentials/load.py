@@ -58,7 +58,9 @@ def _build(config: PotentialConfig, folder: Path) -> Potential:
         case sections.MACEConfig():
             from hydrasurr.surrogate.potentials.mace import MACE
 
-            return MACE.load(folder / config.file, trust_pickle=config.trust_pickle)
+            return MACE.load(
+                folder / config.file, config.device, config.precision, config.head, trust_pickle=config.trust_pickle
+            )
         case sections.AOTConfig():
             from hydrasurr.surrogate.adapters.aot import AOTPotential
 

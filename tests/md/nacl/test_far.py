@@ -8,6 +8,7 @@ import pytest
 from hydrasurr.graphs.systems import join
 from hydrasurr.md.frame import Frame
 from hydrasurr.md.nacl import far
+from hydrasurr.md.nacl.bound import bound
 from hydrasurr.md.nacl.far import PLACES, Labelled, errors
 from hydrasurr.md.nacl.model import CHARGES, RockSalt
 from hydrasurr.md.nacl.scaling import DISPLACED
@@ -54,13 +55,17 @@ def test_what_stands_for_reciprocal_space(model: RockSalt, labels: Labelled) -> 
     config = PairFitConfig(switch=1.0, steps=250, particles=64)
     systems = join([frame.systems for frame in train.frames])
     fit = fit_pair(systems, np.concatenate([one.forces for one in train.far]), config)
-    learned = PairSum([model.near, PairNetwork(fit.network)])
+    learned = PairSum([model.near, PairNetwork(fit.network, repulsive=False)])
     dsf = [DampedShiftedForce(CHARGES, 0.1, cutoff) for cutoff in (8.5, 12.0)]
     none, by_network, *by_dsf = (
         errors(potential, test, far.constant(potential, train)) for potential in (None, learned, *dsf)
     )
     assert none["of_far"] == pytest.approx(1)
     assert by_network["of_far"] < 0.6
+    best = bound(train, test, 8.5)
+    assert best["fitted"] < errors(learned, train, 0)["force"]
+    fitted = far.fitted_damping(train, 8.5)
+    assert 0.75 < best["fitted"] / errors(fitted, train, 0)["force"] < 1  # a formula near the best of pairs
     assert by_dsf[1]["of_far"] < by_dsf[0]["of_far"] < 0.4
     exact = errors(model.coulomb(), test, far.constant(model.coulomb(), train))
     assert exact["of_far"] < 0.005 and abs(exact["energy"]) < 0.01 and abs(exact["pressure"]) < 5

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hydrasurr.errors import ConfigError
+from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.md.engines import LammpsEngine
 from hydrasurr.md.frame import Frame
@@ -109,3 +109,13 @@ def test_settings_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="'int4' is no name for a replacement"):
         load_study(overrides=['learned={"int4":{}}'])
     assert load_study(quick=True, cells=5).ions == 1000
+
+
+def test_ions_too_close_for_a_table_are_an_error_and_not_the_end(
+    model: RockSalt, ions: Systems, tmp_path: Path
+) -> None:
+    positions = ions.positions.copy()
+    positions[1] = positions[0] + [0.3, 0, 0]
+    close = Systems.single(ions.numbers, positions, ions.cell[0], True)
+    with pytest.raises(HydrasurrError, match="Pair distance < table inner cutoff"):
+        in_lammps(model, close, model.with_table(tmp_path / "short.table", model.born))

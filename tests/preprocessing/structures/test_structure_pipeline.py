@@ -22,6 +22,7 @@ from hydrasurr.shipped import find
 from hydrasurr.stores import SPLITS, StructureFacts, open_store
 from preprocessing.card import read_card
 from preprocessing.pipeline import preprocess
+from preprocessing.structures.scan import scan_structures
 from tests.conftest import ROOT
 from tests.preprocessing.conftest import mpiexec
 from tests.preprocessing.structures.conftest import write_db, write_npz, write_traj, write_xyz
@@ -235,9 +236,17 @@ def test_bad_frames_are_listed_with_file_number_and_reason(structure_card, tmp_p
     assert rows == [1, 2, *range(3, 3 + 2 * len(BAD), 2)]
 
 
+def test_the_scan_counts_every_frame(structure_card, tmp_path):
+    """Those after the last full step of the progress, too."""
+    (tmp_path / "t.xyz").write_text(water() * 300)
+    steps: list[int] = []
+    scan = scan_structures(structure_card(tmp_path), None, steps.append)
+    assert scan.rows == sum(steps) == 300
+
+
 def test_strict_stops_at_the_first_bad_frame(structure_card, tmp_path):
     (tmp_path / "t.xyz").write_text(water() + water(y=0.05))
-    with pytest.raises(HydrasurrError, match=r"t\.xyz', frame 2 of 't\.xyz': atoms 1 and 3 are .* \(strict\)"):
+    with pytest.raises(HydrasurrError, match=r"^frame 2 of 't\.xyz': atoms 1 and 3 are .* \(strict\)"):
         preprocess(structure_card(tmp_path), tmp_path / "t.bp", workers=1, show=False, strict=True)
     assert not list(tmp_path.glob("t.bp*"))
 

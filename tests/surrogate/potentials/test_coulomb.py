@@ -189,6 +189,10 @@ def test_what_cannot_be_summed(systems: Systems, message: str) -> None:
 def test_errors_of_parameters() -> None:
     with pytest.raises(HydrasurrError, match="by atomic number"):
         Coulomb({})
+    with pytest.raises(HydrasurrError, match="by atomic number"):
+        Coulomb({"Na": 1, "Cl": -1})
+    with pytest.raises(HydrasurrError, match="no method 'pme' to sum charges; did you mean 'p3m'"):
+        Coulomb(NACL, method="pme")
     with pytest.raises(HydrasurrError, match="reaches an accuracy"):
         Coulomb(NACL, cutoff=3.0, method="p3m", accuracy=1e-12).evaluate(SALT)
 

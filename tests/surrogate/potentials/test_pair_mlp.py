@@ -176,6 +176,24 @@ def test_below_the_data_the_force_goes_on_straight(model: str, format: str) -> N
         torch.testing.assert_close(energy[1:] - energy[0], trapezoids, rtol=0, atol=tolerance)
 
 
+def test_a_part_of_the_force_may_pull_below_the_data() -> None:
+    network, pulling = salt(), 0
+    for parameter in network.networks[1][-1].parameters():
+        parameter.neg_()  # now unlike atoms attract each other the harder the closer they are
+    free, guarded = PairNetwork(network, repulsive=False), PairNetwork(network)
+    for first, second in network.spec.pairs:
+        r_min = network.spec.r_min[network.spec.pairs.index((first, second))]
+        r = r_min + torch.tensor([-0.4, 0.0, 1e-4], dtype=torch.float64)
+        numbers = torch.full((3,), first), torch.full((3,), second)
+        energy, (below, there, above) = free.radial(r, *numbers)
+        slope = (there - above) / 1e-4
+        torch.testing.assert_close(below, there + 0.4 * slope, rtol=0, atol=1e-6)
+        torch.testing.assert_close(energy[0] - energy[1], 0.4 * (below + there) / 2, rtol=0, atol=1e-4)
+        pulling += int(slope < 0)
+        assert (guarded.radial(r, *numbers)[1][0] > below) == (slope < 0)
+    assert pulling == 1
+
+
 def test_the_guard_knows_where_the_data_begin() -> None:
     potential = PairNetwork(salt())
     assert potential.r_min == {"Na-Na": 2.5, "Na-Cl": 2.0, "Cl-Cl": 2.7}
