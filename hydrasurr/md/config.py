@@ -214,4 +214,4 @@ def load_md_config(path: str | Path, overrides: list[str] | None = None) -> MDCo
     if not isinstance(raw, dict):
         raise ConfigError(f"'{path}' holds a {type(raw).__name__}, an object with the keys of a run is expected")
     override(raw, overrides or [])
-    return parse(MDConfig, raw, path)
+    return parse(MDConfig, raw, path, overrides or [])

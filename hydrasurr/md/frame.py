@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import atomic_masses
 
 from hydrasurr.errors import StructureError
 from hydrasurr.graphs.systems import Systems
-from hydrasurr.md.state import State
+from hydrasurr.md.state import State, begin
+from hydrasurr.surrogate.potentials.contract import Potential
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ class Frame:
             float(state.result.energy[0]),
             state.result.stress(state.systems)[0] if state.systems.pbc.all() else None,
         )
+
+    def state(self, potential: Potential) -> State:
+        """Something to go on from, with standard atomic masses. Needs velocities."""
+        masses = atomic_masses[self.systems.numbers]
+        return begin(self.systems, potential, masses[:, None] * self.velocities / units.fs, masses)
+
+    @property
+    def total_energy(self) -> float:
+        """Potential and kinetic, eV. Needs energy and velocities."""
+        return self.energy + self.to_ase().get_kinetic_energy()
 
     @property
     def pressure_bar(self) -> float | None:

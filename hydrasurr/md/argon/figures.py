@@ -8,56 +8,19 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from hydrasurr.md.study.figures import COLOR, NAMES, heading, log_ticks
 from hydrasurr.tables import significant
 from hydrasurr.training.figure_style import COLORS, new_axes, styled
 from hydrasurr.training.figures import HALF, THIRD, WIDE
 
-NAMES = {
-    "lj": "Lennard-Jones",
-    "lj_again": "LJ, other start",
-    "fp64": "FP64",
-    "fp32": "FP32",
-    "bf16": "BF16",
-    "bf16_hidden": "BF16 hidden",
-    "int8": "INT8",
-    "int4": "INT4",
-    "int4_refit": "INT4 refit",
-}
-"""What a run is called."""
-COLOR = {
-    "lj": "ink",
-    "lj_again": "muted",
-    "fp64": "load",
-    "fp32": "train",
-    "bf16": "val",
-    "bf16_hidden": "optimizer",
-    "int8": "test",
-    "int4": "backward",
-    "int4_refit": "all_reduce",
-}
-"""Name of its colour, see figure_style.COLORS."""
 OFF_SCALE = 30
 """Values farther from the reference than so many times the median of all are drawn at the edge."""
 WINDOW_PS = 0.5
 
 Curves = Mapping[str, Mapping[str, np.ndarray]]
 """Run -> arrays of its stage."""
-
-
-@styled
-def learning_curve(history: np.ndarray) -> Figure:
-    """Mean squared errors of standardised force components on training and test particles over the batches."""
-    figure, ax = new_axes(WIDE)
-    steps, train, test = history.T
-    for values, name in ((train, "train"), (test, "test")):
-        ax.plot(steps, values, color=COLORS[name], label=name)
-    ax.set(yscale="log", xlabel="batches", xlim=(0, steps[-1]))
-    _log_ticks(ax)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    _heading(ax, "mean squared error of standardised forces")
-    return figure
 
 
 @styled
@@ -72,7 +35,7 @@ def sizes_in_bytes(sizes: Mapping[str, int]) -> Figure:
     ax.grid(visible=False)
     ax.xaxis.set_major_locator(NullLocator())
     ax.spines["bottom"].set_visible(False)
-    _heading(ax, "bytes of the weights", legend=False)
+    heading(ax, "bytes of the weights", legend=False)
     return figure
 
 
@@ -87,7 +50,7 @@ def radial(curves: Curves, measured: tuple[np.ndarray, np.ndarray] | None) -> Fi
     for name, curve in curves.items():
         ax.plot(curve["r"], curve["g"], color=COLORS[COLOR[name]], **_style(name))
     ax.set(xlim=(2.5, None), ylim=(0, None), xlabel="r (Å)")
-    _heading(ax, "g(r)", columns=2, inside="upper right")
+    heading(ax, "g(r)", columns=2, inside="upper right")
     return figure
 
 
@@ -103,7 +66,7 @@ def radial_deviation(curves: Curves) -> Figure:
     limit = 1.15 * _limit([np.abs(values).max() for values in differences.values()])
     beyond = [NAMES[name] for name, values in differences.items() if np.abs(values).max() > limit]
     ax.set(xlim=(2.5, None), ylim=(-limit, limit), xlabel="r (Å)" + _off_scale(beyond))
-    _heading(ax, "g(r) - g(r) of LJ", legend=False)
+    heading(ax, "g(r) - g(r) of LJ", legend=False)
     return figure
 
 
@@ -122,7 +85,7 @@ def energy_over_time(curves: Curves) -> Figure:
         ax.plot(time, values, color=COLORS[COLOR[name]], **{**_style(name), "linewidth": 1.2})
     ax.set(xlabel="time (ps)" + _off_scale(beyond), xlim=(0, None))
     ax.yaxis.set_major_locator(MaxNLocator(5))
-    _heading(ax, "potential energy (meV/atom)", columns=4)
+    heading(ax, "potential energy (meV/atom)", columns=4)
     return figure
 
 
@@ -140,7 +103,7 @@ def displacement(curves: Curves) -> Figure:
     for name, curve in curves.items():
         ax.plot(curve["msd_time"], curve["msd"], color=COLORS[COLOR[name]], **{**_style(name), "linewidth": 1.2})
     ax.set(xlabel="time (ps)", xlim=(0, None), ylim=(0, None))
-    _heading(ax, "mean square displacement (Å²)", legend=False)
+    heading(ax, "mean square displacement (Å²)", legend=False)
     return figure
 
 
@@ -172,7 +135,7 @@ def means(values: Mapping[str, Mapping[str, Any]], title: str, reference: bool =
     ax.grid(axis="y", visible=False)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "\u2212")))
-    _heading(ax, title, legend=False)
+    heading(ax, title, legend=False)
     return figure
 
 
@@ -191,8 +154,8 @@ def force_times(sizes: Sequence[Mapping[str, Any]]) -> Figure:
         ax.plot(atoms, values, "o-", color=COLORS[COLOR[name]], markersize=4, label=NAMES[name])
     ax.set(xscale="log", yscale="log", xlabel="atoms")
     _size_axis(ax, atoms)
-    _log_ticks(ax)
-    _heading(ax, "force evaluation (ms a step)", columns=1, inside="upper left")
+    log_ticks(ax)
+    heading(ax, "force evaluation (ms a step)", columns=1, inside="upper left")
     return figure
 
 
@@ -209,14 +172,8 @@ def search_times(sizes: Sequence[Mapping[str, Any]]) -> Figure:
     ax.set(xlabel="atoms", ylim=(0, None))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     ax.xaxis.set_major_locator(MaxNLocator(5))
-    _heading(ax, "neighbour search (ms a step), all formats alike", columns=1, inside="upper left")
+    heading(ax, "neighbour search (ms a step), all formats alike", columns=1, inside="upper left")
     return figure
-
-
-def _log_ticks(ax: Axes) -> None:
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
 def _size_axis(ax: Axes, atoms: np.ndarray) -> None:
@@ -241,12 +198,3 @@ def _limit(distances: Sequence[float]) -> float:
 
 def _off_scale(runs: Sequence[str]) -> str:
     return f"; off the scale: {', '.join(runs)}" if runs else ""
-
-
-def _heading(ax: Axes, title: str, *, legend: bool = True, columns: int = 3, inside: str = "") -> None:
-    """The unit above the axis, where it needs no turned head."""
-    ax.set_title(title, color=COLORS["ink"], pad=7)
-    if inside:
-        ax.legend(loc=inside, ncols=columns, labelspacing=0.35)
-    elif legend:
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1.02), ncols=columns)

@@ -12,10 +12,10 @@ from ase.data import atomic_masses
 from hydrasurr.md.analysis import MSD, RDF, energy_drift
 from hydrasurr.md.analysis.thermo import block_mean
 from hydrasurr.md.argon.settings import ArgonStudy
-from hydrasurr.md.argon.stages import Result
 from hydrasurr.md.engines import Engine, LammpsEngine, OwnEngine, choose_engine
 from hydrasurr.md.frame import Frame, paths
-from hydrasurr.md.state import State, begin
+from hydrasurr.md.state import State
+from hydrasurr.md.study.stages import Result
 from hydrasurr.md.velocities import maxwell_boltzmann
 from hydrasurr.surrogate.potentials.contract import Potential
 
@@ -51,12 +51,6 @@ def own_engine(study: ArgonStudy, state: State, potential: Potential) -> Engine:
     return OwnEngine(state, potential, study.timestep_fs)
 
 
-def state_of(frame: Frame, potential: Potential) -> State:
-    """A frame as something to go on from."""
-    masses = atomic_masses[frame.systems.numbers]
-    return begin(frame.systems, potential, masses[:, None] * frame.velocities / units.fs, masses)
-
-
 def another_start(study: ArgonStudy, frame: Frame, seed: int) -> Frame:
     """The same positions with velocities drawn anew."""
     masses = atomic_masses[frame.systems.numbers]
@@ -74,7 +68,7 @@ def produce(study: ArgonStudy, forces: Forces, start: Frame, seed: int, advance:
     interval, count = study.steps(plan.interval_ps), round(plan.length_ps / plan.interval_ps)
     every = max(min(round(RDF_EVERY_PS / plan.interval_ps), count // RDF_FRAMES), 1)
     rdf, frames, nve = RDF(plan.r_max, round(plan.r_max / BIN)), [], []
-    with forces.engine(study, state_of(start, forces.potential)) as engine:
+    with forces.engine(study, start.state(forces.potential)) as engine:
         engine.heat_bath(study.temperature_K, seed)
         engine.run(study.steps(plan.equilibration_ps) if plan.equilibration_ps else 0)
         advance(plan.equilibration_ps)
@@ -95,7 +89,7 @@ def produce(study: ArgonStudy, forces: Forces, start: Frame, seed: int, advance:
     energy = np.array([1000 * frame.energy / atoms for frame in frames])
     pressure = np.array([frame.pressure_bar for frame in frames])
     msd = MSD().compute(*paths(frames))
-    conserved = np.array([total_energy(frame) for frame in nve])
+    conserved = np.array([frame.total_energy for frame in nve])
     nve_time = np.array([frame.time_ps for frame in nve])
     facts = {
         "temperature": asdict(block_mean(temperature, "K")),
@@ -128,7 +122,7 @@ def roll_out(study: ArgonStudy, network: Potential, table: Forces, start: Frame,
     the largest difference of `potential_energy` between (meV/atom), and the mean of both runs' fluctuation of the
     total energy (`network_fluctuation`, `table_fluctuation`, standard deviations in meV/atom).
     """
-    state, atoms = state_of(start, network), start.systems.num_atoms
+    state, atoms = start.state(network), start.systems.num_atoms
     step = max(study.steps(study.dynamics.rollout_ps) // ROLLOUT_SAMPLES, 1)
     runs: list[list[Frame]] = []
     for make in (lambda: own_engine(study, state, network), lambda: table.engine(study, state)):
@@ -141,7 +135,7 @@ def roll_out(study: ArgonStudy, network: Potential, table: Forces, start: Frame,
         runs.append(frames)
     first, second = runs
     energies = [[frame.energy for frame in frames] for frames in runs]
-    totals = [[total_energy(frame) for frame in frames] for frames in runs]
+    totals = [[frame.total_energy for frame in frames] for frames in runs]
     return Result(
         {
             "length_ps": first[-1].time_ps,
@@ -152,11 +146,6 @@ def roll_out(study: ArgonStudy, network: Potential, table: Forces, start: Frame,
             "table_fluctuation": float(1000 * np.std(totals[1]) / atoms),
         }
     )
-
-
-def total_energy(frame: Frame) -> float:
-    """eV."""
-    return frame.energy + frame.to_ase().get_kinetic_energy()
 
 
 def _rms(difference: np.ndarray) -> float:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.md.argon import figures
-from hydrasurr.md.argon.figures import COLOR, NAMES
 from hydrasurr.md.argon.settings import ArgonStudy
-from hydrasurr.md.argon.stages import Result, StudyFolder
 from hydrasurr.md.argon.study import AGAIN, REFERENCE
 from hydrasurr.md.argon.summary import PUBLISHED, PUBLISHED_SAVING, read_measured, summary
+from hydrasurr.md.study.figures import COLOR, NAMES, learning_curve
+from hydrasurr.md.study.stages import Result, StudyFolder
 from hydrasurr.tables import coefficient, duration, significant
 from hydrasurr.training import page
 from hydrasurr.training.figures import SQUARE, parity, parity_limits
@@ -100,7 +100,7 @@ class _Report:
 
     def _forces(self) -> str:
         history = self.results["fit"].arrays["history"]
-        curve = page.figure(figures.learning_curve(history), "learning", "training and test error by batch")
+        curve = page.figure(learning_curve(history), "learning", "training and test error by batch")
         sizes = {name: size["weights"] for name, size in self.numbers["bytes"].items()}
         curve += page.figure(figures.sizes_in_bytes(sizes), "bytes", "bytes by format")
         rows = []

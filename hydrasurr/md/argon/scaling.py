@@ -10,8 +10,8 @@ import numpy as np
 
 from hydrasurr.graphs.neighbours import NeighbourList
 from hydrasurr.graphs.systems import Systems
-from hydrasurr.md.argon.stages import Result
 from hydrasurr.md.frame import Frame
+from hydrasurr.md.study.stages import Result
 from hydrasurr.surrogate.potentials.contract import Potential
 
 

@@ -125,4 +125,4 @@ def load_study(quick: bool = False, atoms: int | None = None, overrides: list[st
     if atoms is not None:
         raw["atoms"] = atoms
     override(raw, overrides or [])
-    return parse(ArgonStudy, raw, "hydrasurr md argon")
+    return parse(ArgonStudy, raw, "hydrasurr md argon", overrides or [])

@@ -11,13 +11,13 @@ import torch
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.graphs.systems import Systems, join
 from hydrasurr.md.argon import scaling
-from hydrasurr.md.argon.fidelity import on_frames
 from hydrasurr.md.argon.production import Forces, another_start, produce, roll_out
-from hydrasurr.md.argon.progress import Watcher
 from hydrasurr.md.argon.settings import ArgonStudy
-from hydrasurr.md.argon.stages import Result, StudyFolder
 from hydrasurr.md.engines import choose_engine
 from hydrasurr.md.frame import Frame
+from hydrasurr.md.study.fidelity import on_frames
+from hydrasurr.md.study.progress import Watcher
+from hydrasurr.md.study.stages import Result, StudyFolder
 from hydrasurr.models.pair_mlp import load_pair, save_pair
 from hydrasurr.models.pair_quantize import convert, packed_bytes
 from hydrasurr.surrogate.adapters.lammps_table import write_table

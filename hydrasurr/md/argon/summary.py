@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.md.argon.fidelity import deviation
-from hydrasurr.md.argon.stages import Result
 from hydrasurr.md.argon.study import AGAIN, REFERENCE
+from hydrasurr.md.study.fidelity import deviation, difference
+from hydrasurr.md.study.stages import Result
 from hydrasurr.tables import coefficient, significant
 
 PUBLISHED = {
@@ -61,13 +60,6 @@ def _dynamics(run: Result, reference: Result) -> dict[str, Any]:
         return run.facts
     differences = {name: difference(run.facts[name], reference.facts[name]) for name in MEANS}
     return {**run.facts, "differences": differences, **deviation(run.arrays["g"], reference.arrays["g"])}
-
-
-def difference(mean: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Of two independent means, as a Mean."""
-    errors = mean["error"], other["error"]
-    error = None if None in errors else math.hypot(*errors)
-    return {"mean": mean["mean"] - other["mean"], "error": error, "unit": mean["unit"]}
 
 
 def read_measured(path: str | Path) -> tuple[np.ndarray, np.ndarray]:

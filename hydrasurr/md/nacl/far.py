@@ -9,10 +9,10 @@ import numpy as np
 from ase import units
 
 from hydrasurr.graphs.systems import Systems
-from hydrasurr.md.argon.stages import Result
 from hydrasurr.md.frame import Frame
 from hydrasurr.md.nacl.model import CHARGES, RockSalt
 from hydrasurr.md.nacl.runs import Advance, frames_of, kept, record
+from hydrasurr.md.study.stages import Result
 from hydrasurr.surrogate.potentials.contract import Evaluation, Potential
 from hydrasurr.surrogate.potentials.coulomb import CoulombFar
 from hydrasurr.surrogate.potentials.damped_shifted import DampedShiftedForce

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from hydrasurr.md.argon import figures as argon
 from hydrasurr.md.nacl.model import KINDS
+from hydrasurr.md.study.figures import COLOR, NAMES
 from hydrasurr.training.figure_style import COLORS, new_axes, styled
 from hydrasurr.training.figures import HALF, THIRD, WIDE
 
@@ -45,7 +45,7 @@ def name_of(run: str) -> str:
     }
     if run.startswith("dsf-"):
         return f"shifted forces, {run.removeprefix('dsf-')} Å"
-    return fixed.get(run) or argon.NAMES.get(run) or f"learned {run}"
+    return fixed.get(run) or NAMES.get(run) or f"learned {run}"
 
 
 def color_of(run: str, stand_ins: Sequence[str] = ()) -> str:
@@ -55,7 +55,7 @@ def color_of(run: str, stand_ins: Sequence[str] = ()) -> str:
         return COLORS["muted"]
     if run in stand_ins:
         return COLORS[STAND_INS[list(stand_ins).index(run) % len(STAND_INS)]]
-    return COLORS[argon.COLOR.get(run, "train")]
+    return COLORS[COLOR.get(run, "train")]
 
 
 @styled

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from hydrasurr.md.argon.figures import learning_curve
-from hydrasurr.md.argon.stages import Result, StudyFolder
 from hydrasurr.md.nacl import figures
 from hydrasurr.md.nacl.answer import SOURCE, answer
 from hydrasurr.md.nacl.far import PLACES
@@ -20,6 +18,8 @@ from hydrasurr.md.nacl.model import KINDS
 from hydrasurr.md.nacl.settings import NaClStudy
 from hydrasurr.md.nacl.study import AGAIN, NONE, P3M, REFERENCE
 from hydrasurr.md.nacl.summary import KJ_PER_MOL, summary
+from hydrasurr.md.study.figures import learning_curve
+from hydrasurr.md.study.stages import Result, StudyFolder
 from hydrasurr.tables import coefficient, duration, significant
 from hydrasurr.training import page
 from hydrasurr.training.figures import SQUARE, parity, parity_limits

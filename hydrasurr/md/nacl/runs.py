@@ -11,12 +11,11 @@ from ase import units
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.md.analysis import RDF, energy_drift
 from hydrasurr.md.analysis.thermo import block_mean
-from hydrasurr.md.argon.production import state_of, total_energy
-from hydrasurr.md.argon.stages import Result
 from hydrasurr.md.frame import Frame
 from hydrasurr.md.nacl.model import KINDS, Forces
 from hydrasurr.md.nacl.settings import NaClStudy
 from hydrasurr.md.state import begin
+from hydrasurr.md.study.stages import Result
 from hydrasurr.md.velocities import maxwell_boltzmann
 
 BIN = 0.05
@@ -66,7 +65,7 @@ def produce(study: NaClStudy, forces: Forces, start: Frame, advance: Advance) ->
     plan, ions = study.dynamics, start.systems.num_atoms
     rdfs = [RDF(plan.r_max, round(plan.r_max / BIN), tuple(kind.split("-"))) for kind in KINDS]
     frames, nve = [], []
-    with forces.engine(study, state_of(start, forces.potential)) as engine:
+    with forces.engine(study, start.state(forces.potential)) as engine:
         engine.heat_bath(study.temperature_K, study.seed)
         engine.run(study.steps(plan.equilibration_ps))
         advance(plan.equilibration_ps)
@@ -83,7 +82,7 @@ def produce(study: NaClStudy, forces: Forces, start: Frame, advance: Advance) ->
     for rdf in rdfs:
         rdf.compute(frames)
     kinetic = np.array([frame.to_ase().get_kinetic_energy() for frame in frames])
-    conserved = np.array([total_energy(frame) for frame in nve])
+    conserved = np.array([frame.total_energy for frame in nve])
     time = np.array([frame.time_ps for frame in nve])
     energy = np.array([1000 * frame.energy / ions for frame in frames])
     pressure = np.array([frame.pressure_bar for frame in frames])

@@ -12,10 +12,6 @@ import torch
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.graphs.systems import join
-from hydrasurr.md.argon.fidelity import force_metrics
-from hydrasurr.md.argon.production import state_of
-from hydrasurr.md.argon.progress import Watcher
-from hydrasurr.md.argon.stages import Result, StudyFolder
 from hydrasurr.md.engines import choose_engine
 from hydrasurr.md.frame import Frame
 from hydrasurr.md.nacl import far, madelung, scaling
@@ -25,6 +21,9 @@ from hydrasurr.md.nacl.graph import build_graph, fit_graph
 from hydrasurr.md.nacl.model import CHARGES, Forces, RockSalt
 from hydrasurr.md.nacl.runs import produce, record, shuffled
 from hydrasurr.md.nacl.settings import NaClStudy
+from hydrasurr.md.study.fidelity import force_metrics
+from hydrasurr.md.study.progress import Watcher
+from hydrasurr.md.study.stages import Result, StudyFolder
 from hydrasurr.models.pair_mlp import load_pair, save_pair
 from hydrasurr.models.pair_quantize import convert, packed_bytes
 from hydrasurr.surrogate.potentials.contract import Potential, Sum
@@ -177,7 +176,7 @@ class Study:
         if choose_engine(self.settings.engine) != "lammps":
             return None
         mine = Sum([self._network(name), self.model.coulomb()]).evaluate(frame.systems)
-        with self._road(name).engine(self.settings, state_of(frame, self.model.born)) as engine:
+        with self._road(name).engine(self.settings, frame.state(self.model.born)) as engine:
             return _rms(engine.frame(0).forces - mine.forces)
 
     # -- reciprocal space --------------------------------------------------------------------------------
@@ -249,7 +248,7 @@ class Study:
         for accuracy in (self.settings.accuracy, *LOOSER):
             errors, forces = [], self._tabled(accuracy, self.model.born)
             for frame, coulomb in zip(test.frames, test.coulomb, strict=True):
-                with forces.engine(self.settings, state_of(frame, self.model.born)) as engine:
+                with forces.engine(self.settings, frame.state(self.model.born)) as engine:
                     exact = self.model.born.evaluate(frame.systems).forces + coulomb.forces
                     errors.append(engine.frame(0).forces - exact)
             facts[f"{accuracy:g}"] = _rms(np.stack(errors))

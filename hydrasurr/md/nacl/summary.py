@@ -9,12 +9,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from hydrasurr.md.argon.fidelity import deviation
-from hydrasurr.md.argon.stages import Result
-from hydrasurr.md.argon.summary import difference
 from hydrasurr.md.nacl.model import KINDS
 from hydrasurr.md.nacl.settings import NaClStudy
 from hydrasurr.md.nacl.study import AGAIN, GRAPH, NONE, P3M, REFERENCE
+from hydrasurr.md.study.fidelity import deviation, difference
+from hydrasurr.md.study.stages import Result
 from hydrasurr.tables import coefficient, significant
 
 MEANS = ("temperature", "potential_energy", "pressure", "drift")

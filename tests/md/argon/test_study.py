@@ -13,8 +13,8 @@ import pytest
 
 from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.md.argon.settings import load_study
-from hydrasurr.md.argon.stages import Result, StudyFolder
 from hydrasurr.md.argon.summary import read_measured
+from hydrasurr.md.study.stages import Result, StudyFolder
 from tests.runs import command, environment, start
 
 TINY = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from ase import units
@@ -54,3 +56,10 @@ def deviation(g: np.ndarray, reference: np.ndarray) -> Numbers:
     """The largest and the mean absolute difference of two g(r) on the same distances, where either is above 0."""
     difference = np.abs(g - reference)[(g > 0) | (reference > 0)]
     return {"g_max_deviation": float(difference.max()), "g_mean_deviation": float(difference.mean())}
+
+
+def difference(mean: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Of two independent means, as a Mean."""
+    errors = mean["error"], other["error"]
+    error = None if None in errors else math.hypot(*errors)
+    return {"mean": mean["mean"] - other["mean"], "error": error, "unit": mean["unit"]}

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.graphs.neighbours import NeighbourList
 from hydrasurr.md.argon import scaling
-from hydrasurr.md.argon.fidelity import deviation, force_metrics, on_frames
-from hydrasurr.md.argon.stages import Result, StudyFolder
-from hydrasurr.md.argon.summary import difference, read_measured
+from hydrasurr.md.argon.summary import read_measured
 from hydrasurr.md.frame import Frame
+from hydrasurr.md.study.fidelity import deviation, difference, force_metrics, on_frames
+from hydrasurr.md.study.stages import Result, StudyFolder
 from tests.md.small_argon import argon_state, lennard_jones
 
 

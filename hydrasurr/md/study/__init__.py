@@ -1,0 +1,1 @@
+"""What studies share: stages that are kept, progress, measures of fidelity, figures."""
