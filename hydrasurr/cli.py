@@ -105,15 +105,18 @@ def predict(
 @app.command()
 def export(
     run_dirs: Annotated[list[Path], typer.Argument(help="Run folders; several become an ensemble.", metavar="RUN_DIR")],
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("surrogate.safetensors"),
+    out: Annotated[Path | None, typer.Option(help="The file to write; default surrogate.safetensors.")] = None,
     aot: Annotated[
-        Path | None, typer.Option(help="Compile a force field into this folder instead; needs a C++ compiler.")
+        Path | None,
+        typer.Option(help="In place of --out: compile a force field into this folder; needs a C++ compiler."),
     ] = None,
 ) -> None:
     """Write a trained model as one file for a colleague, or as native code for this machine."""
     from hydrasurr.models.package import save_package
     from hydrasurr.surrogate.predictor import load_networks
 
+    if out and aot:
+        raise HydrasurrError("give either --out, for a file of the model, or --aot, for a folder of native code")
     if aot is not None:
         from hydrasurr.surrogate.adapters.aot import export as compile_force_field
 
@@ -123,6 +126,7 @@ def export(
             f"{manifest.largest_difference:.1e} eV/A"
         )
         return
+    out = out or Path("surrogate.safetensors")
     save_package(out, *load_networks(run_dirs))
     print(f"wrote '{out}' ({out.stat().st_size / 1e6:.1f} MB); use it as hydrasurr.load('{out}')")
 

@@ -63,21 +63,46 @@ def override(raw: dict[str, Any], settings: Iterable[str]) -> None:
         except json.JSONDecodeError:
             value = text  # a bare word is a string
         section = raw
-        *parents, last = key.split(".")
-        for parent in parents:
+        *parents, last = keys = key.split(".")
+        for depth, parent in enumerate(parents, 1):
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
-                raise ConfigError(f"--set {setting}: '{parent}' is not a section")
+                raise _no_section(setting, ".".join(keys[:depth]), section, keys[depth:], value)
         section[last] = value
 
 
-def parse(model: type[Model], raw: Any, where: str | Path) -> Model:
-    """Validate `raw` as `model`. Raises ConfigError with one line a problem, each naming the key."""
+def _no_section(setting: str, path: str, found: Any, keys: list[str], value: Any) -> ConfigError:
+    """The error for a setting of `keys` within something else than a section."""
+    for key in reversed(keys):
+        value = {key: value}
+    whole = "[...]" if isinstance(found, list) else json.dumps(value)
+    return ConfigError(
+        f"--set {setting}: '{path}' is {json.dumps(found)}, which is no section with keys; "
+        f"set it as a whole: --set '{path}={whole}'"
+    )
+
+
+def parse(model: type[Model], raw: Any, where: str | Path, settings: Iterable[str] = ()) -> Model:
+    """Validate `raw` as `model`; `settings` are those that `override` has put into it.
+
+    Raises ConfigError with one line a problem, each naming the key, and the setting if that is where it comes from.
+    """
+    settings = list(settings)
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        lines = dict.fromkeys(f"  {_describe(problem, model, raw)}" for problem in error.errors())
+        problems = error.errors()
+        lines = dict.fromkeys(f"  {_describe(p, model, raw)}{_origin(p, raw, settings)}" for p in problems)
         raise ConfigError("\n".join([f"'{where}' is not valid:", *lines])) from error
+
+
+def _origin(problem: Any, raw: Any, settings: list[str]) -> str:
+    name = ".".join(map(str, _keys(problem["loc"], raw)))
+    for setting in reversed(settings):  # the last one counts
+        key = setting.partition("=")[0]
+        if f"{name}.".startswith(f"{key}."):
+            return f" (by --set {setting})"
+    return ""
 
 
 def _describe(problem: Any, model: type[BaseModel], raw: Any) -> str:

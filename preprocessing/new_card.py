@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.errors import ConfigError
+from hydrasurr.graphs.labels import LABELS
 from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.strict import parse
 from preprocessing.card import Card, StructureCard
 from preprocessing.rows import read_chunks
 from preprocessing.structures.frames import Frame
-from preprocessing.structures.labels import LABELS, resolve_labels
+from preprocessing.structures.labels import resolve_labels
 from preprocessing.structures.scan import read_isolated_atoms, some_frames
 
 

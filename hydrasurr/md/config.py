@@ -17,6 +17,7 @@ from hydrasurr.md.systems import (
     liquid_argon,
     read_structure,
     rocksalt,
+    small_molecule,
 )
 from hydrasurr.strict import Strict, override, parse, read_json
 from hydrasurr.surrogate.potentials.config import PotentialConfig
@@ -41,6 +42,17 @@ class FileStructure(Strict):
 
     def build(self) -> Atoms:
         return read_structure(self.path, self.index)
+
+
+class MoleculeStructure(Strict):
+    """A small molecule alone in space."""
+
+    type: Literal["molecule"] = "molecule"
+    name: str
+    """As in the G2 set of ase.build.molecule, such as CH3CH2OH."""
+
+    def build(self) -> Atoms:
+        return small_molecule(self.name)
 
 
 class RunStructure(Strict):
@@ -155,7 +167,8 @@ class MDConfig(Strict):
 
     name: str
     structure: Annotated[
-        FileStructure | RunStructure | ArgonStructure | FccStructure | RocksaltStructure, Field(discriminator="type")
+        FileStructure | MoleculeStructure | RunStructure | ArgonStructure | FccStructure | RocksaltStructure,
+        Field(discriminator="type"),
     ]
     """What to move; a bare path means a file."""
     repeat: Cells = (1, 1, 1)

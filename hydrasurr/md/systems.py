@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
-from ase.build import bulk
+from ase.build import bulk, molecule
+from ase.collections import g2
 from ase.data import atomic_masses, atomic_numbers, reference_states
 from ase.io import read
 
@@ -77,6 +78,13 @@ def rocksalt(
     """A crystal of the structure of NaCl, of cubic cells of eight atoms; by default halite at 26 C."""
     _number(cation), _number(anion)
     return bulk(cation + anion, "rocksalt", a=lattice_constant, cubic=True) * cells
+
+
+def small_molecule(name: str) -> Atoms:
+    """A molecule of the G2 set as `ase.build` has it, in its equilibrium. Raises ConfigError if there is none."""
+    if name not in g2.names:
+        raise ConfigError(f"no molecule '{name}' in ase.build{did_you_mean(name, g2.names)}")
+    return molecule(name)
 
 
 def read_structure(path: str | Path, index: int = -1) -> Atoms:

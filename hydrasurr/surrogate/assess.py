@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError, StructureError
 from hydrasurr.graphs.schema import Target
 from hydrasurr.loading import Share
 from hydrasurr.loading.radius_graphs import RadiusGraphs
 from hydrasurr.models.force_field.network import ForceField
 from hydrasurr.stores import SPLITS, GraphStore, Split, open_store
-from hydrasurr.surrogate.assess_csv import ForceWriter, PropertyWriter
+from hydrasurr.surrogate.assess_csv import ForceWriter, PropertyWriter, check_writable
 from hydrasurr.surrogate.predictor import load_networks
 from hydrasurr.surrogate.structure_file import TableSplit, read_structures
 from hydrasurr.training.evaluation import evaluate
@@ -45,8 +45,10 @@ def assess(
     out : CSV file for predictions and labels, one row a graph
 
     Raises SchemaError if the data set was featurized otherwise than the model's, HydrasurrError if it lacks a target,
-    StructureError if it has elements that a force field does not know.
+    StructureError if it has elements that a force field does not know, ConfigError if `out` cannot be written.
     """
+    if out:
+        check_writable(out)
     networks, _ = load_networks(run_dir, device)
     dataset = dataset or _training_data(Path(run_dir))
     choose = _force_field if isinstance(networks[0], ForceField) else _properties
@@ -106,18 +108,25 @@ def _force_field(networks: Sequence[ForceField], dataset: Path, split: str) -> t
         if split != "all":
             raise ConfigError(f"'{dataset}' is a file without splits; leave out --split {split}")
         table = read_structures(dataset)
-        first.require_elements(table.x)
+        _require_elements(first, table.x, dataset)
         return ForceTask.of(first, _labels(table.columns), RadiusGraphs(first.config.cutoff)), {
             dataset.stem: TableSplit(table)
         }
     store = open_store(dataset)
     graphs = RadiusGraphs.of(store.info, first.config.cutoff)
-    first.require_elements(np.array(store.info.structures.elements))
+    _require_elements(first, np.array(store.info.structures.elements), dataset)
     splits = _splits(store, split)
     labels = _labels(next((graphs.read(0, 1).columns for graphs in splits.values() if len(graphs)), {}))
     if not labels:
         raise HydrasurrError(f"'{dataset}' has no energies, forces or stresses to compare with")
     return ForceTask.of(first, labels, graphs), splits
+
+
+def _require_elements(network: ForceField, numbers: np.ndarray, dataset: Path) -> None:
+    try:
+        network.require_elements(numbers)
+    except StructureError as error:
+        raise StructureError(f"'{dataset}': {error}") from None
 
 
 def _labels(columns: Mapping[str, np.ndarray]) -> list[str]:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from hydrasurr.errors import ConfigError
 from hydrasurr.loading import AtomsBatch, GraphBatch
 from hydrasurr.stores import Split
 from hydrasurr.training.evaluation import Visitor
 from hydrasurr.training.tasks import Comparison, ForceTask, PropertyTask
 from hydrasurr.training.tasks.forces import MILLI
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise ConfigError if there can be no such file, before long work whose results would go there."""
+    path = Path(path)
+    if path.is_dir():
+        raise ConfigError(f"cannot write '{path}', which is a folder; --out names a CSV file")
+    if not path.parent.is_dir():
+        raise ConfigError(f"cannot write '{path}': no folder '{path.parent}'; make it, or choose another --out")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigError(f"cannot write '{path}': permission denied; choose another --out")
 
 
 class _Writer:

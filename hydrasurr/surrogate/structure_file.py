@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError, StructureError
+from hydrasurr.graphs.labels import LABELS, fits, is_virial, usual_keys, values_of
 from hydrasurr.graphs.structures import to_table
 from hydrasurr.graphs.systems import Systems, join
 from hydrasurr.graphs.table import GraphTable
@@ -41,45 +42,109 @@ class TableSplit:
 def read_structures(path: str | Path) -> GraphTable:
     """All structures of a file (extended XYZ, ASE's databases and trajectories, VASP's OUTCAR, ...), without edges.
 
-    Labels are what ASE knows as energy, forces and stress of a structure, in eV and Angstrom; NaN where there is none.
+    Labels are what has the name energy, forces or stress, or another usual one such as REF_energy, in eV and Angstrom
+    (`hydrasurr.graphs.labels`); NaN where a structure has none.
 
-    Raises HydrasurrError if the file cannot be read, or has no label at all.
+    Raises HydrasurrError if the file cannot be read, has no label at all, or several of a kind.
     """
-    import ase.io
-
-    try:
-        frames = ase.io.read(path, ":")
-    except Exception as error:  # readers of ASE have errors of their own
-        raise HydrasurrError(f"'{path}' is no data set, and ASE cannot read it: {error or repr(error)}") from error
+    frames = _read(path)
+    values = [values_of(atoms) for atoms in frames]
+    keys = {label: _key(path, label, frames, values) for label in LABELS}
+    if not any(keys.values()):
+        raise HydrasurrError(
+            f"'{path}' has no energy, forces or stress of a usual name; where they have other names, write a card "
+            f"with hydrasurr-preprocess card {path}, name them in it, and evaluate the data set it makes"
+        )
     systems, labels = [], []
-    for number, atoms in enumerate(frames, 1):
+    for number, (atoms, named) in enumerate(zip(frames, values, strict=True), 1):
         try:
             systems.append(Systems.from_ase(atoms))
+            labels.append(_labels(systems[-1], named, keys))
         except StructureError as error:
             raise StructureError(f"'{path}', structure {number}: {error}") from None
-        labels.append(_labels(atoms))
-    if not frames:
-        raise HydrasurrError(f"'{path}' has no structures")
     energy, forces, stress = (
         np.concatenate(parts) if any(np.isfinite(part).any() for part in parts) else None
         for parts in zip(*labels, strict=True)
     )
-    if energy is None and forces is None and stress is None:
-        raise HydrasurrError(
-            f"'{path}' has no energy, forces or stress that ASE knows under these names; where they have other names "
-            "make a data set with hydrasurr-preprocess, whose card can name them"
-        )
     return to_table(join(systems), energy=energy, forces=forces, stress=stress)
 
 
-def _labels(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Energy `[1]`, forces `[N, 3]` and stress `[1, 3, 3]`."""
+def _read(path: str | Path) -> list[Atoms]:
+    import ase.io
+
+    frames = []
+    try:
+        for atoms in ase.io.iread(path, ":"):
+            frames.append(atoms)
+    except Exception as error:  # readers of ASE have errors of their own
+        number = len(frames) or _whole_frames(Path(path))  # ASE looks for all frames before it gives the first
+        place = "" if number is None else f" from structure {number + 1} on"
+        reason = " ".join(str(error).replace("\\n", " ").split()) or repr(error)
+        raise HydrasurrError(f"'{path}' is no data set, and ASE cannot read it{place}: {reason}") from error
+    if not frames:
+        raise HydrasurrError(f"'{path}' has no structures")
+    return frames
+
+
+def _whole_frames(path: Path) -> int | None:
+    """How many frames of an XYZ file come before one that does not begin with a number of atoms."""
+    if path.suffix not in (".xyz", ".extxyz") or not path.is_file():
+        return None
+    whole = 0
+    with path.open(errors="replace") as lines:
+        while line := lines.readline():
+            if not line.strip().isdecimal():
+                return whole
+            for _ in range(int(line) + 1):
+                lines.readline()
+            whole += 1
+    return 0  # all begin as they should, so that it was the first that could not be read
+
+
+def _key(path: str | Path, label: str, frames: list[Atoms], values: list[dict[str, Any]]) -> str | None:
+    """The usual name under which a label is there."""
+    there = {
+        key: None  # a dictionary, as a set that keeps an order
+        for atoms, named in zip(frames, values, strict=True)
+        for key, value in named.items()
+        if fits(label, len(atoms), value)
+    }
+    keys = usual_keys(label, there)
+    if len(keys) > 1:
+        raise HydrasurrError(
+            f"'{path}' has several kinds of {label}: {', '.join(keys)}; write a card with hydrasurr-preprocess card "
+            f"{path}, choose one in it, and evaluate the data set it makes"
+        )
+    return keys[0] if keys else None
+
+
+def _labels(
+    system: Systems, named: Mapping[str, Any], keys: Mapping[str, str | None]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Energy `[1]`, forces `[N, 3]` and stress `[1, 3, 3]`. Raises StructureError for one that cannot be it."""
     from ase.stress import voigt_6_to_full_3x3_stress
 
-    results = atoms.calc.results if atoms.calc is not None else {}
-    stress = np.asarray(results.get("stress", np.full(6, np.nan)), np.float64)
-    return (
-        np.array([results.get("energy", np.nan)], np.float64),
-        np.asarray(results.get("forces", np.full((len(atoms), 3), np.nan)), np.float64),
-        (voigt_6_to_full_3x3_stress(stress) if stress.shape == (6,) else stress.reshape(3, 3))[None],
-    )
+    energy = _array(named, keys["energy"], (1,))
+    forces = _array(named, keys["forces"], (system.num_atoms, 3))
+    key = keys["stress"]
+    if key and np.size(named.get(key)) == 6:
+        stress = voigt_6_to_full_3x3_stress(_array(named, key, (6,)))
+    else:
+        stress = _array(named, key, (3, 3))
+    if key and is_virial(key) and np.isfinite(stress).any():
+        volume = float(system.volume[0])
+        if volume == 0:
+            raise StructureError(f"a virial '{key}' without a cell")
+        stress = -stress / volume
+    return energy, forces, stress[None]
+
+
+def _array(named: Mapping[str, Any], key: str | None, shape: tuple[int, ...]) -> np.ndarray:
+    """The value of a label, NaN where it is missing."""
+    value = named.get(key)
+    if value is None:
+        return np.full(shape, np.nan)
+    try:
+        return np.asarray(value, np.float64).reshape(shape)
+    except (TypeError, ValueError):
+        raise StructureError(f"'{key}' is not {' x '.join(map(str, shape))} numbers: {str(value)[:40]!r}") from None

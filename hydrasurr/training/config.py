@@ -231,4 +231,4 @@ def load_run_config(path: str | Path, overrides: list[str] | None = None) -> Run
     if not isinstance(raw, dict):
         raise ConfigError(f"'{path}' holds a {type(raw).__name__}, an object with the keys of a run is expected")
     override(raw, overrides or [])
-    return parse(RunConfig, raw, path)
+    return parse(RunConfig, raw, path, overrides or [])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -16,8 +17,9 @@ import torch
 
 from hydrasurr import __version__
 from hydrasurr.errors import ConfigError, HydrasurrError
-from hydrasurr.stores import DatasetInfo
+from hydrasurr.stores import SPLITS, DatasetInfo
 from hydrasurr.stores.info import read_header
+from hydrasurr.strict import read_json
 from hydrasurr.training.config import RunConfig, load_run_config
 from hydrasurr.training.tasks import units
 
@@ -71,15 +73,21 @@ class RunFolder:
     def prepare(self, config: RunConfig, info: DatasetInfo, *, resume: bool, force: bool) -> None:
         """Make the folder ready for a run, or for going on with one.
 
-        Raises HydrasurrError if there is a run already and neither `resume` nor `force` is given, and ConfigError
-        if the configuration of a resumed run has changed.
+        Raises HydrasurrError if there is a run already and neither `resume` nor `force` is given, or a run of another
+        kind in any case, and ConfigError if the configuration of a resumed run has changed.
         """
         resolved = config.model_dump(mode="json")
         if self.config.exists():
+            old = read_json(self.config)
+            if not isinstance(old, dict) or "training" not in old:
+                raise HydrasurrError(
+                    f"'{self.config}' is not of a training, so the folder holds something else; "
+                    "--out names another folder"
+                )
             if resume:
-                _refuse_changes(json.loads(self.config.read_text()), resolved, self.path)
+                _refuse_changes(old, resolved, self.path)
             elif force:
-                shutil.rmtree(self.path)
+                self._clear()
             else:
                 raise HydrasurrError(
                     f"'{self.path}' holds a run already: --resume goes on with it, --force deletes it, --out names "
@@ -89,6 +97,14 @@ class RunFolder:
         self.config.write_text(json.dumps(resolved, indent=2) + "\n")
         self.environment.write_text(json.dumps(describe_environment(), indent=2) + "\n")
         self.dataset.write_text(info.model_dump_json(indent=2) + "\n")
+
+    def _clear(self) -> None:
+        """Remove what a run writes and nothing else, as other files may lie in this folder."""
+        for member in [MemberFolder(self.path), *self.members()]:
+            member.clear()
+        predictions = [self.predictions(split) for split in SPLITS]
+        files = [self.config, self.environment, self.dataset, self.surrogate, self.results, self.report]
+        _remove([*files, *predictions], [predictions[0].parent, self.path / "members"])
 
 
 class MemberFolder:
@@ -100,6 +116,12 @@ class MemberFolder:
         self.tensorboard = path / "tensorboard"
         self.latest = path / "checkpoints" / "latest.pt"
         self.best = path / "checkpoints" / "best.safetensors"
+
+    def clear(self) -> None:
+        """Remove these files, and folders that are empty then."""
+        events = self.tensorboard.glob("events.out.tfevents.*")
+        folders = [self.tensorboard, self.latest.parent, self.path]
+        _remove([self.metrics, self.latest, self.best, *events], folders)
 
     def keep_records_before(self, epoch: int) -> None:
         """Drop the records of `epoch` and later ones, which a resumed run will write again."""
@@ -155,6 +177,16 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return run.stdout.strip() or None
+
+
+def _remove(files: Iterable[Path], folders: Iterable[Path]) -> None:
+    """Remove files, with what an interrupted run left half written of them, and of the folders the empty ones."""
+    for file in files:
+        file.unlink(missing_ok=True)
+        file.with_name(file.name + ".tmp").unlink(missing_ok=True)
+    for folder in folders:
+        with suppress(OSError):  # of a folder that is not empty or not there
+            folder.rmdir()
 
 
 def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hydrasurr.errors import ConfigError
+from hydrasurr.graphs.labels import values_of
 from preprocessing.structures.card import FrameFormat
 
 if TYPE_CHECKING:
@@ -49,12 +50,7 @@ class Frame:
     @classmethod
     def of(cls, atoms: Atoms) -> Frame:
         """A frame of `ase.Atoms` with the results of its calculator."""
-        arrays = {name: array for name, array in atoms.arrays.items() if name not in ("numbers", "positions")}
-        info = dict(atoms.info)
-        for section in ("key_value_pairs", "data"):  # of a database
-            info |= info.pop(section, {})
-        results = atoms.calc.results if atoms.calc is not None else {}
-        return cls(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, {**info, **arrays, **results})
+        return cls(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, values_of(atoms))
 
 
 class Problem(NamedTuple):

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from hydrasurr.errors import ConfigError, did_you_mean
+from hydrasurr.graphs.labels import LABELS, fits, is_virial, usual_keys
 from hydrasurr.graphs.systems import Systems
 from preprocessing.structures.card import Label, StressLabel, StructureCard
 from preprocessing.structures.frames import Frame
 
-_USUAL: dict[str, list[tuple[str, ...]]] = {
-    "energy": [
-        ("energy", "ref_energy", "dft_energy", "energy_ref", "total_energy", "totenergy", "energies", "e"),
-        ("free_energy",),
-    ],
-    "forces": [("forces", "ref_forces", "dft_forces", "forces_ref", "force", "ref_force", "dft_force", "f")],
-    "stress": [("stress", "ref_stress", "dft_stress"), ("virial", "ref_virial", "dft_virial", "virials")],
-}
-"""Usual names of each label in small letters; the second row counts only if nothing of the first is there."""
-LABELS = tuple(_USUAL)
 _COMPONENTS = {"voigt": [0, 5, 4, 5, 1, 3, 4, 3, 2], "vasp": [0, 3, 5, 3, 1, 4, 5, 4, 2]}
 """Which of six numbers each of the nine components is."""
 
@@ -39,11 +30,11 @@ def resolve_labels(card: StructureCard, samples: Iterable[Frame]) -> StructureCa
 
     Raises ConfigError if a key of the card is not there, if several usual ones are, or if there is no label at all.
     """
-    found: dict[str, dict[str, None]] = {name: {} for name in _USUAL}  # dictionaries, as sets that keep an order
+    found: dict[str, dict[str, None]] = {name: {} for name in LABELS}  # dictionaries, as sets that keep an order
     for frame in samples:
         for key, value in frame.values.items():
-            for name in _USUAL:
-                if _fits(name, len(frame.numbers), value):
+            for name in LABELS:
+                if fits(name, len(frame.numbers), value):
                     found[name][key] = None
     labels = {name: _resolve(card, name, list(keys)) for name, keys in found.items()}
     if not any(labels.values()) and (card.energy or card.forces or card.stress):
@@ -80,7 +71,7 @@ def _resolve(card: StructureCard, name: str, there: list[str]) -> Label | None:
         if label.key not in there:
             raise ConfigError(f"{_files(card)}: no {name} called '{label.key}'{did_you_mean(label.key, there)}")
     else:
-        choices = next(filter(None, ([key for key in there if key.lower() in row] for row in _USUAL[name])), [])
+        choices = usual_keys(name, there)
         if len(choices) > 1:
             raise ConfigError(
                 f"{_files(card)}: several kinds of {name}: {', '.join(choices)}; choose one in the card, "
@@ -90,20 +81,9 @@ def _resolve(card: StructureCard, name: str, there: list[str]) -> Label | None:
             return None
         label = label.model_copy(update={"key": choices[0]})
     if isinstance(label, StressLabel) and label.quantity is None:
-        quantity = "virial" if label.key.lower() in _USUAL["stress"][1] else "stress"
+        quantity = "virial" if is_virial(label.key) else "stress"
         label = label.model_copy(update={"quantity": quantity})
     return label
-
-
-def _fits(name: str, atoms: int, value: Any) -> bool:
-    """Whether a value looks like such a label."""
-    try:
-        shape = np.asarray(value, np.float64).shape
-    except (TypeError, ValueError):
-        return False
-    if isinstance(value, str):
-        return False
-    return shape in {"energy": [(), (1,)], "forces": [(atoms, 3)], "stress": [(6,), (9,), (3, 3)]}[name]
 
 
 def _number(label: Label | None, frame: Frame, name: str, shapes: list[tuple[int, ...]]) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hydrasurr.errors import ConfigError, HydrasurrError
-from hydrasurr.md.systems import fcc, liquid_argon, read_structure, rocksalt
+from hydrasurr.md.systems import fcc, liquid_argon, read_structure, rocksalt, small_molecule
 
 AMU_G = 1.66053906660e-24
 
@@ -24,6 +24,13 @@ def test_liquid_argon_has_its_atoms_and_density(atoms: int, density: float, seed
     assert mass / (argon.get_volume() * 1e-24) == pytest.approx(density, rel=1e-6)
     places = argon.get_scaled_positions()
     assert len(np.unique(places.round(9), axis=0)) == atoms
+
+
+def test_a_molecule_by_name() -> None:
+    ethanol = small_molecule("CH3CH2OH")
+    assert ethanol.get_chemical_formula() == "C2H6O" and not ethanol.pbc.any()
+    with pytest.raises(ConfigError, match=r"no molecule 'CH3CH3OH' in ase\.build; did you mean"):
+        small_molecule("CH3CH3OH")
 
 
 @pytest.mark.parametrize(("atoms", "empty"), [(864, 0), (4000, 0), (6078, 258)])

@@ -104,9 +104,16 @@ def test_overrides(tmp_path: Path) -> None:
     assert config.training.epochs == 3
     assert config.training.optimizer.type == "LAMB"
     assert [(target.name, target.weight) for target in config.data.targets] == [("gap", 1.0), ("homo", 2.0)]
-    for wrong, message in (("training.epochs", "expected key=value"), ("name.x=1", "'name' is not a section")):
+    wrongs = [
+        ("training.epochs", "expected key=value"),
+        ("name.x.y=1", "'name' is \"r\", which is no section with keys; .*--set 'name={\"x\": {\"y\": 1}}'"),
+        ("data.targets.0.weight=2", r"'data.targets' is \[.*--set 'data.targets=\[...\]'"),
+        ("training.epoch=1", r"'epochs'\? \(by --set training.epoch=1\)$"),
+        ("training.epochs=0", r"\(got 0\) \(by --set training.epochs=0\)$"),
+    ]
+    for wrong, message in wrongs:
         with pytest.raises(ConfigError, match=message):
-            load_run_config(path, [wrong])
+            load_run_config(path, [targets, wrong])
 
 
 def test_schema_describes_every_section() -> None:

@@ -201,6 +201,9 @@ def test_a_file_of_structures_is_evaluated_like_a_data_set(learnt: Path, tmp_pat
     ase.io.write(tmp_path / "new.xyz", _atoms(clusters(24, 2)))
     results = json.loads((learnt / "results.json").read_text())["test"]
     assert assess(learnt, tmp_path / "new.xyz")[0]["new"] == _approx(results, rel=1e-4)  # the file has few digits
+    text = (tmp_path / "new.xyz").read_text()
+    (tmp_path / "renamed.xyz").write_text(text.replace(":forces:", ":REF_forces:").replace(" energy=", " REF_energy="))
+    assert assess(learnt, tmp_path / "renamed.xyz")[0]["renamed"] == _approx(results, rel=1e-4)
     with pytest.raises(ConfigError, match=r"a file without splits; leave out --split val"):
         assess(learnt, tmp_path / "new.xyz", split="val")
 
@@ -248,8 +251,11 @@ def test_bad_files_are_refused(learnt: Path, tmp_path: Path) -> None:
     gold = Atoms("Au", [(0, 0, 0)])
     gold.calc = SinglePointCalculator(gold, energy=1.0)
     ase.io.write(tmp_path / "gold.xyz", gold)
-    with pytest.raises(StructureError, match="no Au in this force field"):
+    with pytest.raises(StructureError, match="gold.xyz': no Au in this force field"):
         assess(learnt, tmp_path / "gold.xyz")
+    gold = write(tmp_path / "gold.bp", {"train": crystals(4)}, elements=(79,))
+    with pytest.raises(StructureError, match="gold.bp': no Au in this force field"):
+        assess(learnt, gold)
 
 
 # -- in processes of their own ------------------------------------------------------------------------

@@ -200,4 +200,4 @@ def load_study(quick: bool = False, cells: int | None = None, overrides: list[st
     if cells is not None:
         raw["cells"] = cells
     override(raw, overrides or [])
-    return parse(NaClStudy, raw, "hydrasurr md nacl")
+    return parse(NaClStudy, raw, "hydrasurr md nacl", overrides or [])

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -188,8 +189,10 @@ def _compile(forces: Forces, networks: Sequence[ForceField], path: Path, threads
     examples = [_example(networks, atoms) for atoms in TRACED_ATOMS]
     graph = trace(forces, *examples)
     free = torch.export.Dim.DYNAMIC
-    exported = torch.export.export(graph, examples[0], dynamic_shapes=({0: free},) * len(examples[0]))
-    aoti_compile_and_package(exported, package_path=str(path.absolute()), inductor_configs={"cpp.threads": threads})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # torch warns of a class that it uses itself
+        exported = torch.export.export(graph, examples[0], dynamic_shapes=({0: free},) * len(examples[0]))
+        aoti_compile_and_package(exported, package_path=str(path.absolute()), inductor_configs={"cpp.threads": threads})
 
 
 def _example(networks: Sequence[ForceField], atoms: int) -> tuple[Tensor, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,10 @@ def networks(kind: str = "painn") -> list[ForceField]:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("aot") / "painn"
-    aot.export(networks(), folder, threads=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        aot.export(networks(), folder, threads=1)
+    assert not any(issubclass(warning.category, FutureWarning) for warning in caught)
     return folder
 
 
