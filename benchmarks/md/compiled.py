@@ -50,7 +50,7 @@ def ahead_of_time(result: Result, setting: Setting) -> None:
 
 
 def _inputs(setting: Setting) -> dict[str, Systems]:
-    silicon = bulk("Si", cubic=True) * (setting.size(4, 1),) * 3
+    silicon = bulk("Si", cubic=True) * ((setting.size(4, 1),) * 3)
     silicon.rattle(0.1, seed=0)
     return {"silicon": Systems.from_ase(silicon), "ethanol": Systems.from_ase(molecule("CH3CH2OH"))}
 
