@@ -44,7 +44,7 @@ def formats(result: Result, setting: Setting, liquid: Systems, network: PairMLP)
     def forward() -> int:
         with torch.inference_mode():
             plain(distance)
-        return len(distance)
+        return liquid.num_atoms
 
     timing |= interleaved({"plain torch MLP fp32, network alone": forward}, setting.repeats)
     for name, times in timing.items():
