@@ -2,215 +2,57 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import socket
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
-from torch import Tensor, nn
+from torch import Tensor
 
 from hydrasurr.errors import ConfigError
 from hydrasurr.launcher import Ranks
-from hydrasurr.stores import open_store
 from hydrasurr.training import checkpoint
-from hydrasurr.training.communication import data_parallel
-from hydrasurr.training.config import CommunicationConfig, RunConfig, load_run_config
+from hydrasurr.training.config import load_run_config
 from hydrasurr.training.folder import RunFolder
-from hydrasurr.training.ranks import process_group
 from hydrasurr.training.report import write_report
-from hydrasurr.training.run import Job
-from hydrasurr.training.stop import StopRequest
-from hydrasurr.training.tasks import choose_task
-from hydrasurr.training.timing import PhaseTimer
 from hydrasurr.training.trainer import CONSENSUS_STEPS
-from hydrasurr.training.watch import Watcher
-from tests.runs import run_config, write_config
-
-CPU = torch.device("cpu")
-
-Section = dict[str, Any]
-"""A section `training.communication` of a run's JSON."""
-
-BUCKETS: Section = {"bucket_mb": 1e-6}
-WHOLE: dict[str, Section] = {"default": {}, "buckets": BUCKETS, "overlap": {"overlap": True}}
-"""Nothing is lost."""
-ROUNDED: dict[str, Section] = {"fp16": {"compression": "fp16"}, "bf16": {"compression": "bf16"}}
-ROUNDOFF = {"fp16": 2.0**-11, "bf16": 2.0**-8}
-"""Largest relative error of rounding to so many bits."""
-SMALLEST = 2.0**-25
-"""Largest absolute error of rounding to fp16 near zero."""
-NODES: dict[str, Section] = {
-    "2 + 2": {"hierarchical": True, "ranks_per_node": 2},
-    "3 + 1": {"hierarchical": True, "ranks_per_node": 3},
-    "one machine": {"hierarchical": True},
-    "a rank each": {"hierarchical": True, "ranks_per_node": 1},
-}
-
-
-def _powersgd(rank: int, start: int = 2) -> Section:
-    return {"compression": "powersgd", "powersgd_rank": rank, "powersgd_start": start}
-
-
-# -- what the ranks do --------------------------------------------------------------------------------
-
-STEPS = 4
-EXPERIMENTS: dict[int, dict[str, Section]] = {
-    2: {**WHOLE, **ROUNDED, "factors": _powersgd(2), "factors later": _powersgd(2, STEPS)},
-    4: {
-        **WHOLE,
-        **NODES,
-        **{f"{name}, 2 + 2": ROUNDED[name] | NODES["2 + 2"] | BUCKETS for name in ROUNDED},
-        "factors, 3 + 1": _powersgd(4) | NODES["3 + 1"] | BUCKETS,
-    },
-}
-"""Number of ranks -> ways to average the gradients of a small network."""
-RUNS: dict[int, dict[str, Section]] = {
-    2: {**WHOLE, "buckets": {"bucket_mb": 0.004}, **ROUNDED, "factors": _powersgd(2)},
-    4: {"2 + 2": NODES["2 + 2"]},
-}
-"""Number of ranks -> ways to train."""
-RESUMED = {2: ("fp16", "factors"), 4: ("2 + 2",)}
-SMALL, LARGE = 24, 400
-"""Widths of a network with a thousand weights, and of one whose gradients fill two of torch's own buckets."""
-TRAINING = {"epochs": 2, "precision": "fp64", "optimizer": {"lr": 0.005}}
-UPDATES = 20
-"""Steps an epoch."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What so many ranks left behind.
-
-    Attributes
-    ----------
-    steps : for each rank: experiment -> gradients, bytes sent and number of buckets of each step
-    runs : folder of the runs; those resumed are in its subfolder "resumed"
-    """
-
-    steps: list[dict[str, dict[str, list]]]
-    runs: Path
-
-    @property
-    def world_size(self) -> int:
-        return len(self.steps)
-
-
-def _outcome(world_size: int, dataset: Path, out: Path) -> Outcome:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # Forked from a process that has imported this module, which is faster than importing it in each.
-    multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
-    mp.start_processes(_rank, (world_size, port, dataset, out), nprocs=world_size, start_method="forkserver")
-    return Outcome([torch.load(out / f"{rank}.pt", weights_only=True) for rank in range(world_size)], out)
+from tests.runs import write_config
+from tests.training.gradient_ranks import (
+    LARGE,
+    NODES,
+    ROUNDED,
+    ROUNDOFF,
+    SMALL,
+    SMALLEST,
+    STEPS,
+    UPDATES,
+    WHOLE,
+    Outcome,
+    Section,
+    backward,
+    make_job,
+    run_ranks,
+    small_network,
+    train,
+)
 
 
 @pytest.fixture(scope="module")
 def two(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return _outcome(2, dataset, tmp_path_factory.mktemp("two"))
+    return run_ranks(2, dataset, tmp_path_factory.mktemp("two"))
 
 
 @pytest.fixture(scope="module")
 def four(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return _outcome(4, dataset, tmp_path_factory.mktemp("four"))
+    return run_ranks(4, dataset, tmp_path_factory.mktemp("four"))
 
 
 @pytest.fixture(scope="module")
 def one(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run on one rank."""
     folder = tmp_path_factory.mktemp("one")
-    _train(_job(Ranks(), dataset, folder, {}))
+    train(make_job(Ranks(), dataset, folder, {}))
     return folder
-
-
-def _rank(rank: int, world_size: int, port: int, dataset: Path, out: Path) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
-    ranks = Ranks(rank, world_size, rank, "torchrun")
-    with process_group(ranks, CPU):
-        for name, section in RUNS[world_size].items():
-            assert _train(_job(ranks, dataset, out / name, section))
-        for name in RESUMED[world_size]:
-            job = _job(ranks, dataset, out / "resumed" / name, RUNS[world_size][name])
-            assert not _train(job, time_limit=0.0)
-            assert _train(job)
-        steps = {name: _steps(rank, SMALL, section) for name, section in EXPERIMENTS[world_size].items()}
-        if world_size == 2:
-            steps |= {f"{name}, large": _steps(rank, LARGE, section) for name, section in WHOLE.items()}
-            steps["same again"] = _steps(rank, SMALL, _powersgd(1), [0] * 40)
-            steps["deserted"] = _deserted(rank)
-        torch.save(steps, out / f"{rank}.pt")
-
-
-def _job(ranks: Ranks, dataset: Path, folder: Path, section: Section) -> Job:
-    """16 graphs a step on any number of ranks; without batch statistics, which each rank takes of its own graphs."""
-    training = TRAINING | {"batch_size": 16 // ranks.world_size, "communication": section}
-    config = RunConfig.model_validate(run_config(dataset, training=training, model={"norm": "layer"}))
-    store = open_store(dataset)
-    return Job(config, RunFolder(folder), store, choose_task(config, store.info), ranks, CPU)
-
-
-def _train(job: Job, time_limit: float | None = None) -> bool:
-    job.prepare(resume=True, force=False)
-    return job.train_member(0, StopRequest(time_limit), Watcher(False))
-
-
-class BucketCounter(PhaseTimer):
-    """Counts the buckets it is told the time of."""
-
-    count = 0
-
-    def add(self, name: str, seconds: float) -> None:
-        super().add(name, seconds)
-        self.count += name == "all_reduce"
-
-
-def _network(width: int, dtype: torch.dtype) -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width - 4)).to(dtype)
-
-
-def _backward(network: nn.Module, width: int, dtype: torch.dtype, rank: int, seed: int) -> None:
-    """Of a batch of one row, so that the gradient of a weight matrix has rank one."""
-    torch.manual_seed(1000 * rank + seed)
-    network(torch.randn(1, width, dtype=dtype)).square().sum().backward()
-
-
-def _dtype(section: Section) -> torch.dtype:
-    return torch.float32 if section.get("compression") in ROUNDED else torch.float64
-
-
-def _steps(rank: int, width: int, section: Section, seeds: list[int] | None = None) -> dict[str, list]:
-    timer, sent, dtype = BucketCounter(CPU), Counter(), _dtype(section)
-    network = _network(width, dtype)
-    parallel = data_parallel(network, CommunicationConfig.model_validate(section), timer, sent)
-    result: dict[str, list] = {"gradients": [], "sent": [], "buckets": []}
-    for seed in seeds or range(STEPS):
-        sent.clear()
-        timer.count = 0
-        _backward(parallel, width, dtype, rank, seed)
-        result["gradients"].append([parameter.grad.clone() for parameter in network.parameters()])
-        result["sent"].append(dict(sent))
-        result["buckets"].append(timer.count)
-        network.zero_grad(set_to_none=True)
-    return result
-
-
-def _deserted(rank: int) -> dict[str, list]:
-    """Rank 1 is gone when rank 0 wants to average; what rank 0 is told."""
-    network = _network(SMALL, torch.float64)
-    parallel = data_parallel(network, CommunicationConfig(), PhaseTimer(CPU), Counter())
-    if rank == 1:
-        return {}
-    with pytest.raises(RuntimeError) as error:
-        _backward(parallel, SMALL, torch.float64, rank, 0)
-    return {"error": [str(error.value)]}
 
 
 # -- gradients ----------------------------------------------------------------------------------------
@@ -220,8 +62,8 @@ def _own_gradients(world_size: int, width: int, dtype: torch.dtype, seed: int) -
     """The gradients of all ranks, computed here: `[ranks, ...]` in float64 for each parameter."""
     gradients = []
     for rank in range(world_size):
-        network = _network(width, dtype)
-        _backward(network, width, dtype, rank, seed)
+        network = small_network(width, dtype)
+        backward(network, width, dtype, rank, seed)
         gradients.append([parameter.grad.double() for parameter in network.parameters()])
     return [torch.stack(of_ranks) for of_ranks in zip(*gradients, strict=True)]
 
@@ -298,7 +140,7 @@ def test_a_rank_that_is_gone_is_an_error(two: Outcome) -> None:
 
 
 def _sizes(width: int) -> list[torch.Size]:
-    return [parameter.shape for parameter in _network(width, torch.float64).parameters()]
+    return [parameter.shape for parameter in small_network(width, torch.float64).parameters()]
 
 
 def _sent(outcome: Outcome, name: str) -> list[dict[str, int]]:

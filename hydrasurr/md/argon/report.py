@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,12 +43,9 @@ def write_report(
     """
     curve = None if measured is None else read_measured(measured)
     numbers = summary(results, settings.formats)
-    environment = json.loads(folder.environment.read_text())
+    environment = folder.read_environment()
     report = _Report(settings, results, numbers, environment, curve)
-    whole = {"settings": settings.model_dump(mode="json"), "environment": environment, **numbers}
-    folder.numbers.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    folder.report.write_text(report.html, encoding="utf-8")
-    return whole
+    return folder.write_report(report.html, {"settings": settings.model_dump(mode="json"), **numbers})
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from ase import units
 from pydantic import Field, model_validator
 
 from hydrasurr.md.reference import ArgonReference
+from hydrasurr.md.study.settings import Format, load_settings
 from hydrasurr.md.systems import ARGON_DENSITY_G_CM3, ARGON_EPSILON_EV, ARGON_SIGMA
-from hydrasurr.models.pair_quantize import FORMATS
-from hydrasurr.strict import Strict, override, parse
+from hydrasurr.strict import Strict
 from hydrasurr.training.pair_fit import PairFitConfig
 
-Format = Literal[FORMATS]
 Factor = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -120,9 +119,4 @@ QUICK = {
 
 def load_study(quick: bool = False, atoms: int | None = None, overrides: list[str] | None = None) -> ArgonStudy:
     """The full or the quick study, with `key.subkey=value` overrides. Raises ConfigError naming the key."""
-    raw: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in QUICK.items()}
-    raw = raw if quick else {}
-    if atoms is not None:
-        raw["atoms"] = atoms
-    override(raw, overrides or [])
-    return parse(ArgonStudy, raw, "hydrasurr md argon", overrides or [])
+    return load_settings(ArgonStudy, QUICK if quick else {}, overrides, {"atoms": atoms}, "hydrasurr md argon")

@@ -16,10 +16,10 @@ from hydrasurr.md.argon.settings import ArgonStudy
 from hydrasurr.md.engines import choose_engine
 from hydrasurr.md.frame import Frame
 from hydrasurr.md.study.fidelity import on_frames
+from hydrasurr.md.study.formats import export_formats
 from hydrasurr.md.study.progress import Watcher
 from hydrasurr.md.study.stages import Result, StudyFolder
 from hydrasurr.models.pair_mlp import load_pair, save_pair
-from hydrasurr.models.pair_quantize import convert, packed_bytes
 from hydrasurr.surrogate.adapters.lammps_table import write_table
 from hydrasurr.surrogate.potentials.pair_mlp import PairNetwork
 from hydrasurr.surrogate.potentials.table import Table
@@ -48,7 +48,7 @@ class Study:
         results = {"reference": self._stage("reference", "reference trajectory", self._reference)}
         frames = _frames(results["reference"])
         results["fit"] = self._stage("fit", "fit of the network", lambda: self._fit(frames))
-        results["export"] = self._stage("export", "formats", self._export)
+        results["export"] = self._stage("export", "formats", lambda: export_formats(self.folder, self.settings.formats))
         held_out = [frames[index] for index in results["fit"].arrays["test_frames"]]
         for name in self.settings.formats:
             results[f"forces-{name}"] = self._stage(
@@ -106,15 +106,6 @@ class Study:
             {"r_min": fit.network.spec.r_min[0], "force_scale": fit.network.spec.force_scale},
             {"history": fit.history, "test_frames": fit.test_frames},
         )
-
-    def _export(self) -> Result:
-        network, facts = load_pair(self.folder.network("fp64")), {}
-        for name in self.settings.formats:
-            rounded, path = convert(network, name), self.folder.network(name)
-            if name != network.format:
-                save_pair(path, rounded)
-            facts[name] = {"weights": packed_bytes(rounded), "file": path.stat().st_size}
-        return Result({"bytes": facts})
 
     def _forces(self, name: str, held_out: list[Frame]) -> Result:
         metrics, forces = on_frames(self._network(name), held_out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -28,12 +27,9 @@ from hydrasurr.training.figures import SQUARE, parity, parity_limits
 def write_report(settings: NaClStudy, folder: StudyFolder, results: Mapping[str, Result]) -> dict[str, Any]:
     """Write both files, and return what report.json holds."""
     numbers = summary(settings, results)
-    environment = json.loads(folder.environment.read_text())
+    environment = folder.read_environment()
     report = _Report(settings, results, numbers, environment)
-    whole = {"settings": settings.model_dump(mode="json"), "environment": environment, **numbers}
-    folder.numbers.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    folder.report.write_text(report.html, encoding="utf-8")
-    return whole
+    return folder.write_report(report.html, {"settings": settings.model_dump(mode="json"), **numbers})
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hydrasurr.md.study.settings import Format, load_settings
 from hydrasurr.md.systems import NACL_LATTICE_CONSTANT
 from hydrasurr.models.pair_quantize import FORMATS
-from hydrasurr.strict import Strict, override, parse
+from hydrasurr.strict import Strict
 from hydrasurr.training.pair_fit import PairFitConfig
 
-Format = Literal[FORMATS]
 Edge = Annotated[int, Field(ge=3, le=40)]
 """Cubic cells of eight ions along each edge of the box; three are the fewest without ions that see themselves."""
 
@@ -195,9 +195,4 @@ QUICK: dict[str, Any] = {
 
 def load_study(quick: bool = False, cells: int | None = None, overrides: list[str] | None = None) -> NaClStudy:
     """The full or the quick study, with `key.subkey=value` overrides. Raises ConfigError naming the key."""
-    raw: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in QUICK.items()}
-    raw = raw if quick else {}
-    if cells is not None:
-        raw["cells"] = cells
-    override(raw, overrides or [])
-    return parse(NaClStudy, raw, "hydrasurr md nacl", overrides or [])
+    return load_settings(NaClStudy, QUICK if quick else {}, overrides, {"cells": cells}, "hydrasurr md nacl")

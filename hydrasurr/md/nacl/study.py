@@ -22,10 +22,10 @@ from hydrasurr.md.nacl.model import CHARGES, Forces, RockSalt
 from hydrasurr.md.nacl.runs import produce, record, shuffled
 from hydrasurr.md.nacl.settings import NaClStudy
 from hydrasurr.md.study.fidelity import force_metrics
+from hydrasurr.md.study.formats import export_formats
 from hydrasurr.md.study.progress import Watcher
 from hydrasurr.md.study.stages import Result, StudyFolder
 from hydrasurr.models.pair_mlp import load_pair, save_pair
-from hydrasurr.models.pair_quantize import convert, packed_bytes
 from hydrasurr.surrogate.potentials.contract import Potential, Sum
 from hydrasurr.surrogate.potentials.damped_shifted import DampedShiftedForce
 from hydrasurr.surrogate.potentials.network import NetworkPotential
@@ -65,7 +65,7 @@ class Study:
         wanted = study.fit_hot or any(one.hot for one in study.learned.values())
         hot = self._place("hot", len(PLACES), "hot-to-learn") if wanted else None
         stage("fit", "fit of the short range", lambda: self._fit_short(train, hot))
-        stage("export", "formats", self._export)
+        stage("export", "formats", lambda: export_formats(self.folder, self.settings.formats))
         for name in study.formats:
             stage(f"forces-{name}", f"short-range forces, {name}", lambda name=name: self._forces(name, test))
         visits = {"crystal": test, **{name: self._place(name, seed) for seed, name in enumerate(PLACES) if seed}}
@@ -141,15 +141,6 @@ class Study:
         self.watch.expect(config.steps, "batches")
         systems = join([frame.systems for frame in frames])
         return fit_pair(systems, np.concatenate(forces), config, lambda step, *_: self.watch.advance_to(step))
-
-    def _export(self) -> Result:
-        network, facts = load_pair(self.folder.network("fp64")), {}
-        for name in self.settings.formats:
-            rounded, path = convert(network, name), self.folder.network(name)
-            if name != network.format:
-                save_pair(path, rounded)
-            facts[name] = {"weights": packed_bytes(rounded), "file": path.stat().st_size}
-        return Result({"bytes": facts})
 
     def _forces(self, name: str, test: Labelled) -> Result:
         network = self._network(name)

