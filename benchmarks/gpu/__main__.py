@@ -18,9 +18,9 @@ from rich.console import Console
 
 from benchmarks.result import Bar, Result
 
-LIMITS = {"correctness": 50, "training, width 55": 190, "training, width 200": 180, "query": 50}
+LIMITS = {"correctness": 50, "training, width 55": 190, "training, width 200": 180, "query": 50, "forces": 60}
 """Seconds for each part, of `benchmarks.gpu.part`."""
-COLUMNS = ("measured", "width", "batch", "network", "graphs/s", "ms a step", "GPU busy", "peak MiB")
+COLUMNS = ("measured", "width", "batch", "atoms", "network", "graphs/s", "ms a step", "GPU busy", "peak MiB")
 SKIPPED_IN_MINIMAL = ("training, width 200",)
 
 
@@ -39,7 +39,8 @@ def main(
         "gpu_dry_run" if dry else "gpu",
         "a dry run on the CPU: nothing here was measured on a GPU"
         if dry
-        else "PNA, 6 layers with bond features, fp32, on one GPU; against the same network of PyG's PNAConv",
+        else "PNA, 6 layers with bond features, fp32, on one GPU, against the same network of PyG's PNAConv; forces of "
+        "the pair network and of PaiNN, and neighbour search",
         minimal=minimal or dry,
         command="benchmarks/gpu.sh",
     )

@@ -10,11 +10,23 @@ import typer
 from benchmarks.gpu import correctness, query, training
 from benchmarks.gpu.job import Job
 
+
+def forces(job: Job) -> None:
+    """Needs two packages more than the other parts."""
+    try:
+        from benchmarks.gpu import forces
+    except ModuleNotFoundError as error:
+        job.note(f"forces were not measured: there is no '{error.name}' here")
+        return
+    forces.run(job)
+
+
 PARTS = {
     "correctness": correctness.run,
     "training, width 55": lambda job: training.run(job, 55),
     "training, width 200": lambda job: training.run(job, 200),
     "query": query.run,
+    "forces": forces,
 }
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -56,6 +56,17 @@ def test_a_dry_run_without_chemistry(molecules: Path, tmp_path: Path) -> None:
     assert ("query", "hydrasurr, from graphs") in rows
     assert ("query", "hydrasurr, from SMILES") not in rows
     assert len(result["bars"]) == 3
+    assert "forces were not measured: there is no 'safetensors' here" in notes
+
+
+def test_forces(molecules: Path) -> None:
+    found = run_part("forces", 200, molecules, "cpu", minimal=True)
+    checks = {value["what"]: value["ok"] for kind, value in found if kind == "check"}
+    assert len(checks) == 5 and all(checks.values()), found
+    rows = {(value["measured"], value["network"]): value["atoms"] for kind, value in found if kind == "row"}
+    assert rows[("forces, pair network", "bf16")] == 108
+    assert rows[("forces, PaiNN", "fp32")] == 64
+    assert ("neighbour search", "vesin on the CPU") in rows
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which would be measured")

@@ -118,8 +118,8 @@ def test_another_lammps(tmp_path: Path) -> None:
 
 
 @needs_compiler
-def test_headers_of_a_source_folder(tmp_path: Path) -> None:
-    """LAMMPS warns where the version of the plugin is not its own."""
+def test_headers_of_a_source_folder(cache: Path, tmp_path: Path) -> None:
+    """LAMMPS warns where the version of the plugin is not its own, and loads no second one of the same name."""
     _, installed = lammps_plugin._installed()
     headers = shutil.copytree(installed, tmp_path / "src")
     (headers / "version.h").write_text('#define LAMMPS_VERSION "1 Jan 2020"\n')
