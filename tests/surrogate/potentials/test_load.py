@@ -29,7 +29,6 @@ from hydrasurr.surrogate.potentials import (
     load_potential,
 )
 from hydrasurr.surrogate.potentials.config import parse_potential
-from hydrasurr.surrogate.potentials.mace import MACE
 from hydrasurr.surrogate.potentials.network import NetworkPotential
 from hydrasurr.surrogate.potentials.pair_mlp import PairNetwork
 from tests.surrogate.potentials.structures import lattice
@@ -112,21 +111,6 @@ def test_a_mace_file_is_not_trusted_unasked(tmp_path: Path) -> None:
     (tmp_path / "water.model").write_bytes(b"")
     with pytest.raises(HydrasurrError, match="trust_pickle"):
         load_potential({"type": "mace", "file": "water.model"}, tmp_path)
-
-
-def test_all_keys_of_a_mace_section_are_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What MACE.load is asked for; the library itself is optional."""
-    asked = {}
-
-    def load(path: Path, device: str, dtype: str, head: str | None, trust_pickle: bool) -> Potential:
-        asked.update(path=path, device=device, dtype=dtype, head=head, trust_pickle=trust_pickle)
-        return load_potential(ARGON)
-
-    monkeypatch.setattr(MACE, "load", load)
-    section = {"type": "mace", "file": "m", "precision": "float32", "head": "dft", "device": "meta"}
-    load_potential(section | {"trust_pickle": True}, "models")
-    expected = {"path": Path("models/m"), "device": "meta", "dtype": "float32", "head": "dft", "trust_pickle": True}
-    assert asked == expected
 
 
 @pytest.mark.parametrize(

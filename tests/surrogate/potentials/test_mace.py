@@ -126,6 +126,14 @@ def test_safe_loading_stays_on(model_file: Path):
 def test_from_json(model_file: Path):
     section = {"type": "mace", "file": model_file.name, "trust_pickle": True}
     assert load_potential(section, model_file.parent).cutoff == 4.0
+    systems = every_kind(2.2, NUMBERS)["box"]
+    for precision in ("float32", "float64"):
+        found = load_potential(section | {"precision": precision, "device": "cpu"}, model_file.parent)
+        expected = MACE.load(model_file, "cpu", precision, trust_pickle=True)
+        np.testing.assert_array_equal(found.evaluate(systems).forces, expected.evaluate(systems).forces)
+    for key, value, message in (("head", "dft", "no head 'dft'"), ("device", "nowhere", "nowhere")):
+        with pytest.raises(HydrasurrError, match=message):
+            load_potential(section | {key: value}, model_file.parent)
 
 
 def test_nothing_is_unpickled_without_a_word_of_trust(tmp_path: Path):
