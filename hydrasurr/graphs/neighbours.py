@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from vesin import NeighborList as VesinList
 
+from hydrasurr.errors import StructureError
 from hydrasurr.graphs.systems import Systems
 
 
@@ -63,13 +66,16 @@ class NeighbourList:
     """
 
     def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1):
-        if cutoff <= 0 or skin < 0:
+        if not (0 < cutoff < math.inf and 0 <= skin < math.inf):
             raise ValueError(f"cutoff {cutoff} must be positive, and skin {skin} not negative")
         self.cutoff, self.skin, self.threads = cutoff, skin, threads
         self._lists: list[VesinList] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_lists": []}  # a copy, or another process, searches anew
+
     def pairs(self, systems: Systems) -> Pairs:
-        """The pairs of all systems."""
+        """The pairs of all systems. Raises StructureError where positions are no finite numbers."""
         while len(self._lists) < len(systems):
             vesin = VesinList(cutoff=self.cutoff, full_list=False, skin=self.skin, n_threads=self.threads)
             self._lists.append(vesin)
@@ -88,5 +94,9 @@ class NeighbourList:
 
     def _search(self, slot: int, system: Systems) -> Pairs:
         # Without a copy, vesin returns i, j and S in its own memory, which the next search overwrites.
-        i, j, *rest = self._lists[slot].compute(system.positions, system.cell[0], system.pbc[0], "ijSDd", copy=False)
+        search, cell, pbc = self._lists[slot], system.cell[0], system.pbc[0]
+        try:
+            i, j, *rest = search.compute(system.positions, cell, pbc, "ijSDd", copy=False)
+        except RuntimeError as error:
+            raise StructureError(f"no neighbours can be found: {error}") from error
         return Pairs(i.astype(np.int64), j.astype(np.int64), *(a if a.flags.owndata else a.copy() for a in rest))

@@ -46,14 +46,19 @@ class Systems:
         Raises StructureError for what cannot be a system: other shapes, positions that are no numbers, unknown
         atomic numbers, or periodic directions without three independent cell vectors.
         """
-        given = np.asarray(numbers)
-        if given.dtype.kind == "f" and (given != np.floor(given)).any():
+        try:
+            given = np.asarray(numbers)
+            numbers = given.astype(np.int64, copy=False)
+            positions = np.ascontiguousarray(positions, np.float64)
+            cell = np.zeros((3, 3)) if cell is None else np.array(cell, np.float64)
+            pbc = np.broadcast_to(np.asarray(pbc, bool), 3)
+        except (TypeError, ValueError) as error:
+            raise StructureError(
+                f"expected arrays of numbers (atomic numbers, Angstrom), and pbc as one bool or three: {error}"
+            ) from error
+        if given.dtype.kind == "f" and (given != numbers).any():
             raise StructureError("atomic numbers must be whole numbers")
-        numbers = given.astype(np.int64, copy=False)
-        positions = np.ascontiguousarray(positions, np.float64)
-        cell = np.zeros((3, 3)) if cell is None else np.array(cell, np.float64)
         cell = np.diag(cell) if cell.shape == (3,) else cell
-        pbc = np.broadcast_to(np.asarray(pbc, bool), 3)
         if numbers.ndim != 1 or positions.shape != (len(numbers), 3):
             raise StructureError(
                 f"numbers have shape {numbers.shape} and positions {positions.shape}; expected (N,) and (N, 3)"

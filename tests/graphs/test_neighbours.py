@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections import Counter
 from dataclasses import replace
 
@@ -12,6 +14,7 @@ from ase.neighborlist import neighbor_list
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hydrasurr.errors import StructureError
 from hydrasurr.graphs.neighbours import NeighbourList, Pairs
 from hydrasurr.graphs.systems import Systems, join
 
@@ -111,7 +114,29 @@ def test_results_outlive_the_next_search() -> None:
     check_geometry(first, pairs)
 
 
-@pytest.mark.parametrize(("cutoff", "skin"), [(0.0, 0.0), (-1.0, 0.0), (3.0, -0.1)])
+@pytest.mark.parametrize(("cutoff", "skin"), [(0.0, 0.0), (-1.0, 0.0), (3.0, -0.1), (np.inf, 0.0), (3.0, np.nan)])
 def test_senseless_lengths_are_refused(cutoff: float, skin: float) -> None:
     with pytest.raises(ValueError, match="cutoff"):
         NeighbourList(cutoff, skin)
+
+
+@given(st.lists(systems(), min_size=1, max_size=4))
+def test_a_list_may_be_asked_for_other_systems(parts: list[Systems]) -> None:
+    """Other atoms, cells and boundaries, and more or fewer systems, between calls."""
+    neighbours = NeighbourList(CUTOFF, skin=0.8)
+    for asked in (*parts, join(parts), *reversed(parts), replace(parts[0], pbc=~parts[0].pbc)):
+        assert full(neighbours.pairs(asked)) == full(NeighbourList(CUTOFF).pairs(asked))
+
+
+def test_a_list_can_be_copied_and_sent_to_another_process() -> None:
+    system = Systems.single([18, 18], [[0, 0, 0], [2, 0, 0]])
+    neighbours = NeighbourList(CUTOFF, skin=0.5)
+    found = full(neighbours.pairs(system))
+    for other in (copy.deepcopy(neighbours), pickle.loads(pickle.dumps(neighbours))):
+        assert (other.cutoff, other.skin) == (CUTOFF, 0.5) and full(other.pairs(system)) == found
+
+
+def test_positions_that_are_no_numbers_are_told() -> None:
+    system = Systems.single([18, 18], [[0, 0, 0], [2, 0, 0]])
+    with pytest.raises(StructureError, match="no neighbours can be found: point 0 has non-finite"):
+        NeighbourList(CUTOFF).pairs(replace(system, positions=system.positions + np.nan))

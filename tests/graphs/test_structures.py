@@ -107,6 +107,21 @@ def test_atomic_numbers_are_whole() -> None:
     assert Systems.single([1.0, 6.0], np.eye(3)[:2]).numbers.tolist() == [1, 6]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "positions", "cell", "pbc"),
+    [
+        (["Ar"], [[0, 0, 0]], None, False),
+        ([18], [["a", 0, 0]], None, False),
+        ([18, 18], [[0, 0, 0], [0, 0]], None, False),
+        ([18], [[0, 0, 0]], "box", True),
+        ([18], [[0, 0, 0]], [9, 9, 9], [True, False]),
+    ],
+)
+def test_what_are_no_arrays_of_numbers(numbers: list, positions: list, cell: object, pbc: object) -> None:
+    with pytest.raises(StructureError, match="expected arrays of numbers"):
+        Systems.single(numbers, positions, cell, pbc)
+
+
 def test_directions_without_a_cell_vector() -> None:
     slab = Atoms("HO", [[0, 0, 0], [0, 0, 1]], cell=[3, 4, 0], pbc=[1, 1, 0])
     np.testing.assert_array_equal(Systems.from_ase(slab).cell[0], np.diag([3, 4, 1]))

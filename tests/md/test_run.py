@@ -6,24 +6,28 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ase.io import read
+from ase.build import bulk
+from ase.constraints import FixAtoms
+from ase.io import read, write
 
-from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError, StructureError
 from hydrasurr.md.config import MDConfig
 from hydrasurr.md.folder import MDFolder
 from hydrasurr.md.log import COLUMNS, read_log
 from hydrasurr.md.monitors import RunFailed
 from hydrasurr.md.restart import Restart
 from hydrasurr.md.run import Results, run
+from hydrasurr.md.systems import liquid_argon
 from hydrasurr.md.trajectory import read_trajectory
 from tests.md.small_argon import run_section
-from tests.runs import command, start
+from tests.runs import command, environment, start
 
 LONG = {"steps": 1500, "restart_interval": 200, "log_interval": 7}
 GUARDED = {"type": "guarded", "potential": run_section()["potential"], "r_min": 3.6}
@@ -146,6 +150,14 @@ def test_a_finished_run_may_be_given_more_steps(tmp_path: Path) -> None:
     _assert_equal(tmp_path / "alone", tmp_path / "run")
 
 
+def test_fewer_steps_than_there_are_is_told(tmp_path: Path) -> None:
+    _run(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ConfigError, match="has come to step 60 already, and steps is 30"):
+        _run(tmp_path, resume=True, steps=30)
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
 def test_equilibrate_then_measure(tmp_path: Path) -> None:
     _run(tmp_path / "first", ensemble="nvt_langevin")
     begun = {"structure": {"type": "run", "path": str(tmp_path / "first")}, "velocities": "structure"}
@@ -172,10 +184,20 @@ def test_a_run_is_not_overwritten_by_mistake(tmp_path: Path) -> None:
         ({"structure": "missing.xyz"}, "no structure file"),
         ({"velocities": "structure"}, "the structure brings none"),
         ({"potential": {"type": "born"}}, "no parameters for the elements Ar-Ar"),
+        ({"structure": {"type": "molecule", "name": "H2O"}, "repeat": (1, 2, 1)}, "no cell vector b to go along"),
+        ({"structure": "held.xyz"}, r"constraints \(FixAtoms\), but a run moves all atoms"),
+        ({"structure": "turned.xyz", "trajectory": {"format": "dcd"}}, "a DCD trajectory cannot tell how this cell is"),
     ],
 )
-def test_a_run_that_cannot_begin_leaves_all_as_it_was(keys: dict, message: str, tmp_path: Path) -> None:
+def test_a_run_that_cannot_begin_leaves_all_as_it_was(
+    keys: dict, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No folder, and a run that was to be replaced is still there."""
+    monkeypatch.chdir(tmp_path)
+    write("turned.xyz", bulk("Ar", "fcc", a=5.3), format="extxyz")
+    held = liquid_argon(32)
+    held.set_constraint(FixAtoms([0, 1]))
+    write("held.xyz", held, format="extxyz")
     with pytest.raises(HydrasurrError, match=message):
         _run(tmp_path / "new", **keys)
     assert not (tmp_path / "new").exists()
@@ -207,16 +229,66 @@ def test_lost_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "trajectory.extxyz").write_text("")
     with pytest.raises(HydrasurrError, match=r"trajectory.extxyz' has lost what was written before the restart"):
         _run(tmp_path, resume=True, steps=80)
-    (tmp_path / "restart.npz").write_bytes(b"PK nothing")
-    with pytest.raises(HydrasurrError, match=r"cannot read the restart file '.*restart.npz'"):
-        _run(tmp_path, resume=True)
+    with (tmp_path / "other.npy").open("wb") as file:
+        np.save(file, np.zeros(3))
+    for damaged in (b"PK nothing", b"", (tmp_path / "other.npy").read_bytes()):
+        (tmp_path / "restart.npz").write_bytes(damaged)
+        with pytest.raises(HydrasurrError, match=r"cannot read the restart file '.*restart.npz'"):
+            _run(tmp_path, resume=True)
 
 
-def test_atoms_on_top_of_each_other_stop_a_run(tmp_path: Path) -> None:
+def test_a_lost_dcd_is_named(tmp_path: Path) -> None:
+    dcd = {"format": "dcd", "interval": 20}
+    _run(tmp_path, trajectory=dcd)
+    whole = (tmp_path / "trajectory.dcd").read_bytes()
+    for rest, message in ((whole[:-100], "has 3 frames, but 4 were"), (whole[:50], "lost"), (None, "lost")):
+        (tmp_path / "trajectory.dcd").unlink()
+        if rest:
+            (tmp_path / "trajectory.dcd").write_bytes(rest)
+        with pytest.raises(HydrasurrError, match=f"trajectory.dcd' .*{message}"):
+            _run(tmp_path, resume=True, steps=80, trajectory=dcd)
+        assert not (tmp_path / "trajectory.dcd.new").exists()
+
+
+def test_a_full_disk_is_told_and_the_run_can_go_on(tmp_path: Path) -> None:
+    keys = {**LONG, "trajectory": {"interval": 10, "forces": True}, "restart_interval": 20, "steps": 200}
+    (tmp_path / "config.json").write_text(json.dumps(run_section(**keys)))
+    small = (
+        "import resource, signal, sys; from hydrasurr.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "main()"
+    )
+    arguments = ["md", "run", "config.json", "--out", "run"]
+    done = subprocess.run(
+        [sys.executable, "-c", small, *arguments], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "error: cannot write to 'run': File too large; once it can" in done.stderr
+    assert json.loads((tmp_path / "run/results.json").read_text())["ended"].startswith("failed: ")
+    _run(tmp_path / "run", resume=True, **keys)
+    _run(tmp_path / "alone", **keys)
+    _assert_equal(tmp_path / "alone", tmp_path / "run")
+
+
+def test_atoms_on_top_of_each_other_are_refused(tmp_path: Path) -> None:
     structure = tmp_path / "twins.xyz"
     structure.write_text('3\nLattice="20 0 0 0 20 0 0 0 20" pbc="T T T"\nAr 0 0 0\nAr 5 0 0\nAr 5 0 0\n')
-    with pytest.raises(RunFailed, match=r"step 0: the force on atom 1 \(Ar\) is nan eV/Angstrom; try a shorter"):
+    with pytest.raises(StructureError, match=r"atoms 1 \(Ar\) and 2 \(Ar\) are 0 Angstrom apart"):
         _run(tmp_path / "run", structure=str(structure))
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_atoms_flung_out_of_sight_stop_a_run(tmp_path: Path) -> None:
+    """Without a cell, the neighbour search would end the process."""
+    structure = tmp_path / "close.xyz"
+    structure.write_text("3\n\nAr 0 0 0\nAr 0.1 0 0\nAr 0 5 0\n")
+    config = run_section(structure=str(structure))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = subprocess.run(
+        command("md", "run", tmp_path / "config.json", "--out", tmp_path / "run"),
+        cwd=tmp_path, env=environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and "Angstrom apart: the system has flown apart; try a shorter" in done.stderr
 
 
 def test_a_run_that_blows_up_stops_and_keeps_the_restart(tmp_path: Path) -> None:

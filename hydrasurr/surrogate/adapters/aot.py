@@ -83,7 +83,7 @@ def export(networks: ForceField | Sequence[ForceField], out: str | Path, threads
     Raises HydrasurrError if there is no C++ compiler, or if the package is not equal to PyTorch at several sizes.
     """
     networks = [networks] if isinstance(networks, nn.Module) else list(networks)
-    if not all(isinstance(network, ForceField) for network in networks):
+    if not networks or not all(isinstance(network, ForceField) for network in networks):
         raise HydrasurrError("only force fields can be compiled, not models of molecules")
     if any(network.elements != networks[0].elements for network in networks):
         raise HydrasurrError("the force fields are for different elements; they have no mean")

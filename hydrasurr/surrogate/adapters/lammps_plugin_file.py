@@ -30,14 +30,17 @@ def write_plugin_file(source: PairMLP | Potential, path: str | Path, points: int
 
     LAMMPS computes the network in single precision, or with `precision double` in double, with its weights as they
     are (if quantized: the numbers that they stand for). Energy, and the straight line of the force below the training
-    range, are those of a PairNetwork in float64; the energy is interpolated between `points` distances by cubic
-    Hermite polynomials.
+    range, are those of a PairNetwork in float64, repulsive there if `source` is; the energy is interpolated between
+    `points` distances by cubic Hermite polynomials.
 
     `source` is a pair network, its potential, or a guard around that; the plugin has a guard of its own, at the
-    network's r_min. Raises HydrasurrError for any other potential, and if the file cannot be written.
+    network's r_min. Raises HydrasurrError for any other potential, for fewer than two `points`, and if the file cannot
+    be written.
     """
-    network = _network_of(source)
-    potential = PairNetwork(network)
+    if points < 2:
+        raise HydrasurrError(f"the table of the energy needs two or more points, got {points}")
+    potential = _in_float64(source)
+    network = potential.network
     kinds = range(len(network.spec.pairs))
     body = f"pairs {len(kinds)}\n" + "".join(_pair(potential, kind, points) for kind in kinds) + "end\n"
     _replace(Path(path), f"{MAGIC} {VERSION} crc32 {zlib.crc32(body.encode()):08x}\n{body}")
@@ -51,12 +54,13 @@ def elements_of(potential: Potential) -> list[str]:
     return [ELEMENTS[number] for number in inner.network.spec.elements] if isinstance(inner, PairNetwork) else []
 
 
-def _network_of(source: PairMLP | Potential) -> PairMLP:
-    """A copy of the network in float64, which is what it is to be computed in wherever that can be chosen."""
+def _in_float64(source: PairMLP | Potential) -> PairNetwork:
+    """The potential in float64, which is what it is to be computed in wherever that can be chosen."""
+    repulsive = True
     if isinstance(source, RangeGuard):
         source = source.potential
     if isinstance(source, PairNetwork):
-        source = source.network
+        source, repulsive = source.network, source.repulsive
     if not isinstance(source, PairMLP):
         raise HydrasurrError(
             f"the LAMMPS plugin computes pair networks, not a {type(source).__name__}: write a table of other pair "
@@ -64,7 +68,7 @@ def _network_of(source: PairMLP | Potential) -> PairMLP:
         )
     network = copy.deepcopy(source).double().cpu()
     network.format = "fp64"
-    return network
+    return PairNetwork(network, repulsive=repulsive)
 
 
 def _pair(potential: PairNetwork, kind: int, points: int) -> str:

@@ -47,7 +47,7 @@ def write_table(
     units : of LAMMPS; it converts a table in metal units itself where it uses real ones. For lj units see
         lammps_library.ENERGY_UNITS
 
-    Raises HydrasurrError for a potential that is more than a function of distance.
+    Raises HydrasurrError for a potential that is more than a function of distance, and for other parameters than these.
     """
     if not isinstance(potential, PairPotential):
         raise HydrasurrError(
@@ -57,6 +57,8 @@ def write_table(
     for name, value, known in (("style", style, ("spline", "linear")), ("units", units, tuple(ENERGY_UNITS))):
         if value not in known:
             raise HydrasurrError(f"no {name} '{value}' of a LAMMPS table{did_you_mean(value, known)}")
+    if not elements:
+        raise HydrasurrError("a LAMMPS table needs the elements of the atom types, such as ['Na', 'Cl']")
     inner = potential.cutoff / 10 if inner is None else inner
     if not 0 < inner < potential.cutoff or points < 10:
         raise HydrasurrError(

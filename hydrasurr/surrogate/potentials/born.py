@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from hydrasurr.errors import HydrasurrError
+from hydrasurr.surrogate.potentials.contract import require_positive
 from hydrasurr.surrogate.potentials.elements import PairKinds
 from hydrasurr.surrogate.potentials.pairwise import PairPotential
 
@@ -55,12 +57,17 @@ class Born(PairPotential):
     shift : add constants within the cutoff, so that U is 0 there (it jumps otherwise); forces do not change
 
     At small distances the attraction wins, and ions fuse: see RangeGuard for systems that are far from equilibrium.
+    Raises HydrasurrError for a cutoff or `rho` that is not positive, and terms that are no finite numbers.
     """
 
     def __init__(self, pairs: Mapping[str, BornTerms] = TOSI_FUMI_NACL, cutoff: float = 10.0, shift: bool = True):
+        require_positive(cutoff=cutoff)
         self.cutoff = cutoff
         self._kinds = PairKinds(pairs)
         terms = torch.tensor(list(pairs.values()), dtype=torch.float64)
+        for name, values, finite in zip(pairs, pairs.values(), terms.isfinite().all(1).tolist(), strict=True):
+            if not finite or values.rho <= 0:
+                raise HydrasurrError(f"the terms of {name} must be finite numbers, and rho positive; got {values}")
         at_cutoff, _ = _energy_and_force(torch.tensor(cutoff, dtype=torch.float64), terms)
         self._terms, self._at_cutoff = terms, at_cutoff if shift else torch.zeros_like(at_cutoff)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hydrasurr.errors import HydrasurrError, StructureError
 from hydrasurr.graphs.neighbours import NeighbourList, Pairs
+from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.graphs.systems import Systems
+
+TOO_CLOSE = 1e-3
+"""Angstrom; nearer atoms are to blame for energies and forces that are no numbers."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class Potential(ABC):
 
     @skin.setter
     def skin(self, skin: float) -> None:
+        if not 0 <= skin < math.inf:
+            raise HydrasurrError(f"the skin of a neighbour list must be 0 or more Angstrom, got {skin}")
         self._skin, self._neighbours = skin, None
 
     @property
@@ -81,13 +89,50 @@ class Potential(ABC):
     def __call__(
         self, numbers: ArrayLike, positions: ArrayLike, cell: ArrayLike | None = None, pbc: ArrayLike = False
     ) -> tuple[float, np.ndarray, np.ndarray]:
-        """Energy, forces `[N, 3]` and virial `[3, 3]` of one system; see Systems.single and Evaluation."""
+        """Energy, forces `[N, 3]` and virial `[3, 3]` of one system; see Systems.single, evaluate and Evaluation."""
         result = self.evaluate(Systems.single(numbers, positions, cell, pbc))
         return float(result.energy[0]), result.forces, result.virial[0]
 
     def evaluate(self, systems: Systems) -> Evaluation:
-        """Find the pairs and evaluate all systems together."""
-        return self.compute(systems, self.neighbours.pairs(systems))
+        """Find the pairs and evaluate all systems together.
+
+        Raises StructureError, naming the atoms, if two of them are at one point, where there are no forces.
+        """
+        pairs = self.neighbours.pairs(systems)
+        result = self.compute(systems, pairs)
+        # A force that is no number shows up in the virial: looking there costs nothing, whatever the number of atoms.
+        if not (np.isfinite(result.energy).all() and np.isfinite(result.virial).all()):
+            _require_apart(systems, pairs)
+        return result
+
+
+def _require_apart(systems: Systems, pairs: Pairs) -> None:
+    """Raises StructureError if the two nearest atoms are as good as at one point."""
+    if not len(pairs) or pairs.distance.min() >= TOO_CLOSE:
+        return
+    nearest = int(pairs.distance.argmin())
+    system, (first, second) = atoms_of(systems, pairs, nearest)
+    image = ", across the border of the cell," if pairs.shift[nearest].any() else ""
+    raise StructureError(
+        f"atoms {first} and {second}{system}{image} are {pairs.distance[nearest]:.3g} Angstrom apart, so their forces "
+        "are no numbers: is one of them there twice, or is the cell wrong?"
+    )
+
+
+def atoms_of(systems: Systems, pairs: Pairs, pair: int) -> tuple[str, tuple[str, str]]:
+    """A pair in words: `" of system 2"` (empty if there is one system only) and two of `"7 (Na)"`, for messages."""
+    index = int(np.searchsorted(systems.offset, pairs.i[pair], side="right")) - 1
+    first, second = (
+        f"{end - systems.offset[index]} ({ELEMENTS[systems.numbers[end]]})" for end in (pairs.i[pair], pairs.j[pair])
+    )
+    return f" of system {index}" if len(systems) > 1 else "", (first, second)
+
+
+def require_positive(**parameters: float) -> None:
+    """Raises HydrasurrError, naming it, for the first parameter that is no positive, finite number."""
+    for name, value in parameters.items():
+        if not 0 < value < math.inf:
+            raise HydrasurrError(f"{name} must be a positive number, got {value}")
 
 
 class Sum(Potential):

@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import get_args
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hydrasurr.errors import HydrasurrError, did_you_mean
+from hydrasurr.errors import HydrasurrError
 from hydrasurr.graphs.neighbours import Pairs
 from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.graphs.systems import Systems
-from hydrasurr.surrogate.potentials.contract import Evaluation, Potential
+from hydrasurr.surrogate.potentials.contract import Evaluation, Potential, require_positive
 from hydrasurr.surrogate.potentials.pairwise import PairPotential
-from hydrasurr.surrogate.potentials.splitting import COULOMB, Method, Splitting, tune
+from hydrasurr.surrogate.potentials.splitting import COULOMB, Method, Splitting, require_method, tune
 from hydrasurr.surrogate.potentials.torch_pme import ewald, p3m, wave_vectors
 
 NEUTRAL = 1e-6
@@ -34,12 +34,14 @@ NEUTRAL = 1e-6
 class Charges:
     """Charges by element.
 
-    Raises HydrasurrError for elements that do not exist.
+    Raises HydrasurrError for elements that do not exist, and charges that are no finite numbers.
     """
 
     def __init__(self, charges: Mapping[int, float]):
         if not charges or not all(number in range(1, len(ELEMENTS)) for number in charges):
             raise HydrasurrError(f"charges are given by atomic number, such as {{11: 1, 17: -1}}; got {dict(charges)}")
+        if not all(map(math.isfinite, charges.values())):
+            raise HydrasurrError(f"charges must be finite numbers, in e; got {dict(charges)}")
         self._table = torch.full((len(ELEMENTS),), torch.nan, dtype=torch.float64)
         self._table[list(charges)] = torch.tensor(list(charges.values()), dtype=torch.float64)
 
@@ -56,6 +58,7 @@ class CoulombNear(PairPotential):
     """The part of 1/r that is short-ranged: `U(r) = q_i q_j erfc(r / (sqrt(2) s)) / r` up to the cutoff."""
 
     def __init__(self, charges: Mapping[int, float], smearing: float, cutoff: float):
+        require_positive(smearing=smearing, cutoff=cutoff)
         self.charges, self.smearing, self.cutoff = Charges(charges), smearing, cutoff
 
     def radial(self, distance: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,7 +132,7 @@ class Coulomb(Potential):
 
     Attributes
     ----------
-    splitting, near, far : None before the first evaluation unless the splitting is given; the two parts are
+    splitting, near, far : None before the first periodic system unless the splitting is given; the two parts are
         potentials of their own
     """
 
@@ -146,8 +149,8 @@ class Coulomb(Potential):
         self.near: CoulombNear | None = None
         self.far: CoulombFar | None = None
         Charges(charges)
-        if method not in get_args(Method):
-            raise HydrasurrError(f"no method '{method}' to sum charges{did_you_mean(method, get_args(Method))}")
+        require_method(method)
+        require_positive(cutoff=cutoff, accuracy=accuracy)
         if splitting is not None:
             self.split(splitting)
 
@@ -158,19 +161,33 @@ class Coulomb(Potential):
         self.far = CoulombFar(self.charges, splitting)
 
     def compute(self, systems: Systems, pairs: Pairs) -> Evaluation:
-        if self.near is None or self.far is None:
-            self.split(self._tuned(systems))
-        return self.near.compute(systems, pairs) + self.far.compute(systems, pairs)
+        near, far = self._parts(systems)
+        return near.compute(systems, pairs) + far.compute(systems, pairs)
 
-    def _tuned(self, systems: Systems) -> Splitting:
-        """The splitting for the first periodic system."""
+    def _parts(self, systems: Systems) -> tuple[CoulombNear, CoulombFar]:
+        if self.near is None or self.far is None:
+            tuned = self._tuned(systems)
+            if tuned is None:
+                return self._for_clusters
+            self.split(tuned)
+        return self.near, self.far
+
+    @cached_property
+    def _for_clusters(self) -> tuple[CoulombNear, CoulombFar]:
+        width = self.cutoff / 6  # clusters feel no more of it than 1e-9
+        return CoulombNear(self.charges, width, self.cutoff), CoulombFar(
+            self.charges, Splitting(self.method, width, width)
+        )
+
+    def _tuned(self, systems: Systems) -> Splitting | None:
+        """The splitting for the first periodic system that has atoms; None without one."""
         for index in range(len(systems)):
-            if systems.pbc[index].any():
-                system = systems[index]
+            system = systems[index]
+            if system.pbc.any() and system.num_atoms:
                 charges = Charges(self.charges).of(torch.from_numpy(system.numbers))
                 _check(system, charges, index)
                 return tune(system, charges, self.cutoff, self.method, self.accuracy)
-        return Splitting(self.method, self.cutoff / 6, self.cutoff / 6)  # clusters feel no more of it than 1e-9
+        return None
 
 
 def _far_pairs(charges: Tensor, positions: Tensor, smearing: float) -> Tensor:

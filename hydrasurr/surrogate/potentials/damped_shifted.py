@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from hydrasurr.errors import HydrasurrError
+from hydrasurr.surrogate.potentials.contract import require_positive
 from hydrasurr.surrogate.potentials.coulomb import Charges
 from hydrasurr.surrogate.potentials.pairwise import PairPotential
 from hydrasurr.surrogate.potentials.splitting import COULOMB
@@ -29,9 +31,14 @@ class DampedShiftedForce(PairPotential):
     charges : by atomic number, e
     damping : 1/Angstrom; 0: shifted forces without damping
     cutoff : Angstrom
+
+    Raises HydrasurrError for a cutoff that is not positive, or a negative damping.
     """
 
     def __init__(self, charges: Mapping[int, float], damping: float = 0.2, cutoff: float = 12.0):
+        require_positive(cutoff=cutoff)
+        if not 0 <= damping < math.inf:
+            raise HydrasurrError(f"damping must be 0 or a positive number, got {damping}")
         self.charges, self.damping, self.cutoff = Charges(charges), damping, cutoff
         energy, force = self._damped(torch.tensor([cutoff], dtype=torch.float64))
         self._energy_there, self._force_there = energy.item(), force.item()

@@ -31,11 +31,13 @@ class PairKinds:
     names : the pairs, in order
     table : int64 `[119, 119]`, by two atomic numbers: the position in `names`, -1 for pairs without parameters
 
-    Raises ConfigError for what is no pair of elements, or a pair named twice.
+    Raises ConfigError for what is no pair of elements, a pair named twice, or no pairs at all.
     """
 
     def __init__(self, names: Iterable[str]):
         self.names = tuple(names)
+        if not self.names:
+            raise ConfigError("no pair of elements is given; expected one or more such as 'Na-Cl'")
         self.table = torch.full((len(ELEMENTS), len(ELEMENTS)), -1)
         for kind, name in enumerate(self.names):
             symbols = name.split("-")

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.graphs.neighbours import Pairs
-from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.graphs.systems import Systems
-from hydrasurr.surrogate.potentials.contract import Evaluation, Potential, Sum
+from hydrasurr.surrogate.potentials.contract import Evaluation, Potential, Sum, atoms_of, require_positive
 from hydrasurr.surrogate.potentials.elements import PairKinds
 from hydrasurr.surrogate.potentials.pairwise import PairPotential
 
@@ -34,12 +33,13 @@ class RangeGuard(Potential):
     """
 
     def __init__(self, potential: Potential, r_min: float | Mapping[str, float], stop: bool = False):
-        bounds = [r_min] if isinstance(r_min, float | int) else list(r_min.values())
+        by_pair = isinstance(r_min, Mapping)
+        bounds = list(r_min.values()) if by_pair else [r_min]
         if not bounds or not all(0 < bound < potential.cutoff for bound in bounds):
             raise HydrasurrError(f"r_min must lie between 0 and the cutoff of {potential.cutoff} Angstrom, got {r_min}")
         self.potential, self.r_min, self.stop = potential, r_min, stop
         self.cutoff = potential.cutoff
-        self._bounds = None if isinstance(r_min, float | int) else _bounds(r_min)
+        self._bounds = _bounds(r_min) if by_pair else None
         self.reset()
 
     def reset(self) -> None:
@@ -73,12 +73,9 @@ class RangeGuard(Potential):
         return close
 
     def _describe(self, systems: Systems, pairs: Pairs, pair: int) -> str:
-        ends = int(pairs.i[pair]), int(pairs.j[pair])
-        numbers = torch.from_numpy(systems.numbers[list(ends)])
+        numbers = torch.from_numpy(systems.numbers[[pairs.i[pair], pairs.j[pair]]])
         bound = float(self.bound(numbers[:1], numbers[1:]))
-        system = int(systems.system_index[ends[0]])
-        where = f" of system {system}" if len(systems) > 1 else ""
-        first, second = (f"{end - systems.offset[system]} ({ELEMENTS[systems.numbers[end]]})" for end in ends)
+        where, (first, second) = atoms_of(systems, pairs, pair)
         return (
             f"atoms {first} and {second}{where} are {pairs.distance[pair]:.4g} Angstrom apart; the potential was "
             f"trained down to {bound:.4g}: its forces mean nothing there (a smaller time step, a relaxed start, or "
@@ -101,6 +98,8 @@ class RadialGuard(RangeGuard, PairPotential):
         stiffness: float | None = None,
     ):
         super().__init__(potential, r_min, stop)
+        if stiffness is not None:
+            require_positive(stiffness=stiffness)
         self.stiffness, self.chunk, self.device = stiffness, potential.chunk, potential.device
 
     def compute(self, systems: Systems, pairs: Pairs) -> Evaluation:
@@ -145,6 +144,7 @@ class RepulsiveGuard(RangeGuard):
         stiffness: float = STIFFNESS,
     ):
         super().__init__(potential, r_min, stop)
+        require_positive(stiffness=stiffness)
         self._repulsion = _Repulsion(self, stiffness)
 
     def compute(self, systems: Systems, pairs: Pairs) -> Evaluation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from hydrasurr.surrogate.potentials.contract import require_positive
 from hydrasurr.surrogate.potentials.pairwise import PairPotential
 
 
@@ -16,9 +17,12 @@ class LennardJones(PairPotential):
     sigma : U(sigma) = 0, Angstrom
     cutoff : Angstrom
     shift : add a constant within the cutoff, so that U is 0 there (it jumps otherwise); forces do not change
+
+    Raises HydrasurrError for parameters that are not positive.
     """
 
     def __init__(self, epsilon: float, sigma: float, cutoff: float, shift: bool = True):
+        require_positive(epsilon=epsilon, sigma=sigma, cutoff=cutoff)
         self.epsilon, self.sigma, self.cutoff = epsilon, sigma, cutoff
         attraction = (sigma / cutoff) ** 6
         self._at_cutoff = 4 * epsilon * (attraction**2 - attraction) if shift else 0.0

@@ -30,6 +30,9 @@ class CommitteeEvaluation(Evaluation):
     energy_std: np.ndarray
     forces_std: np.ndarray
 
+    def __radd__(self, other: Evaluation) -> CommitteeEvaluation:
+        return self + other  # the spread stays, too, where the committee is a later term of a sum
+
 
 class NetworkPotential(Potential):
     """Evaluates all systems at once; geometry and sums are float64, the networks compute in the type of their weights.

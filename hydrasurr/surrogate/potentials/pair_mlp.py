@@ -76,7 +76,7 @@ class PairNetwork(PairPotential):
         repulsive: bool = True,
     ):
         self.network = convert(network, format or network.format).to(device)
-        self.format, self.device = self.network.format, torch.device(device)
+        self.format, self.device, self.repulsive = self.network.format, torch.device(device), repulsive
         spec = self.network.spec
         self.cutoff = spec.cutoff
         if self.device.type != "cpu":

@@ -21,6 +21,9 @@ class PairSum(PairPotential):
             raise ValueError("a sum needs at least one potential")
         self.terms = tuple(terms)
         self.cutoff = max(term.cutoff for term in terms)
+        self.chunk = max(term.chunk for term in terms)
+        # Formulas go along to wherever their distances are; networks stay on the device of their weights.
+        self.device = next((term.device for term in terms if term.device.type != "cpu"), PairPotential.device)
 
     def radial(self, distance: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         energy, force = torch.zeros_like(distance), torch.zeros_like(distance)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import HydrasurrError, did_you_mean
 from hydrasurr.graphs.systems import Systems
+from hydrasurr.surrogate.potentials.contract import require_positive
 from hydrasurr.surrogate.potentials.torch_pme import P3M_NODES, mesh_spacing, torch_pme
 
 COULOMB = 14.3996454784255
@@ -32,11 +33,23 @@ class Splitting:
     method : "ewald" (exact for any number of waves, cost N^2) or "p3m" (particle-particle particle-mesh)
     smearing : width of the Gaussians, Angstrom
     resolution : Angstrom; ewald: the shortest wave that is summed over; p3m: twice the largest spacing of mesh points
+
+    Raises HydrasurrError for another method, and lengths that are not positive.
     """
 
     method: Method
     smearing: float
     resolution: float
+
+    def __post_init__(self) -> None:
+        require_method(self.method)
+        require_positive(smearing=self.smearing, resolution=self.resolution)
+
+
+def require_method(method: str) -> None:
+    """Raises HydrasurrError for what is no Method."""
+    if method not in get_args(Method):
+        raise HydrasurrError(f"no method '{method}' to sum charges{did_you_mean(method, get_args(Method))}")
 
 
 def tune(system: Systems, charges: Tensor, cutoff: float, method: Method, accuracy: float) -> Splitting:

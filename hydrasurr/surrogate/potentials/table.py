@@ -35,7 +35,7 @@ class Table(PairPotential):
         grid = np.asarray(distance, np.float64)
         if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or grid[0] <= 0 or (np.diff(grid) <= 0).any():
             raise HydrasurrError("the distances of a table must be two or more increasing positive numbers")
-        if list(energy) != list(force):
+        if set(energy) != set(force):
             raise HydrasurrError(f"energies are for the pairs {', '.join(energy)}, forces for {', '.join(force)}")
         self.cutoff = float(grid[-1])
         self._kinds = PairKinds(energy)
@@ -47,7 +47,11 @@ class Table(PairPotential):
     def from_potential(
         cls, potential: PairPotential, pairs: tuple[str, ...], inner: float, points: int = 2000
     ) -> Table:
-        """`points` distances from `inner` to the cutoff of any pair potential, for pairs of elements: `("Na-Cl",)`."""
+        """`points` distances from `inner` to the cutoff of any pair potential, for pairs of elements: `("Na-Cl",)`.
+
+        Raises ConfigError for what are no pairs of elements.
+        """
+        PairKinds(pairs)
         grid = torch.linspace(inner, potential.cutoff, points, dtype=torch.float64)
         energy, force = {}, {}
         with torch.inference_mode():

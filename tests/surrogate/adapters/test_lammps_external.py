@@ -181,6 +181,31 @@ def _kinetic_pressure(lmp) -> float:
     return 2 / 3 * energy / volume * lmp.extract_global("nktv2p")
 
 
+def test_two_dimensions() -> None:
+    """The box is thinner than the cutoff, and LAMMPS calls it periodic; but atoms have no images above and below."""
+    flat = """
+units lj
+dimension 2
+lattice hex 0.8
+region box block 0 6 0 4 -0.5 0.5
+create_box 1 box
+create_atoms 1 box
+displace_atoms all random 0.05 0.05 0 7 units box
+mass 1 1
+thermo_style custom pe pxx pyy pxy
+"""
+    found = []
+    for use in (
+        lambda lmp: lmp.commands_string("pair_style lj/cut 2.5\npair_coeff * * 1 1"),
+        lambda lmp: attach(lmp, LennardJones(1, 1, 2.5, shift=False), ["Ar"]),
+    ):
+        with running(flat) as lmp:
+            use(lmp)
+            lmp.command("run 0")
+            found.append(np.append(sorted_by_tag(lmp, "f").ravel(), thermo(lmp, "pe", "pxx", "pyy", "pxy")))
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-11)
+
+
 def test_attaching_again_replaces_and_unfix_takes_off() -> None:
     with running(warm_crystal(), "fix ensemble all nve") as lmp:
         for epsilon in (1.0, 0.0103):

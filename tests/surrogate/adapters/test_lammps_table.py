@@ -189,4 +189,6 @@ def test_what_no_table_can_hold(tmp_path: Path) -> None:
         write_table(path, argon(), ["Xy"])
     with pytest.raises(HydrasurrError, match=r"inner 9.0 must lie between 0 and the cutoff 8.5"):
         write_table(path, argon(), ["Ar"], inner=9.0)
+    with pytest.raises(HydrasurrError, match="needs the elements of the atom types"):
+        write_table(path, argon(), [])
     assert not path.exists()

@@ -91,3 +91,13 @@ def test_errors_name_the_elements() -> None:
         Born({"Na": terms})
     with pytest.raises(ConfigError, match="given twice"):
         Born({"Na-Cl": terms, "Cl-Na": terms})
+    with pytest.raises(ConfigError, match="no pair of elements is given"):
+        Born({})
+
+
+def test_errors_of_parameters() -> None:
+    with pytest.raises(HydrasurrError, match="cutoff must be a positive number, got -1"):
+        Born(cutoff=-1)
+    for terms in (BornTerms(1, 0, 1, 1, 1), BornTerms(1, -1, 1, 1, 1), BornTerms(1, 1, 1, float("nan"), 1)):
+        with pytest.raises(HydrasurrError, match="the terms of Na-Cl must be finite numbers, and rho positive"):
+            Born({"Na-Cl": terms})

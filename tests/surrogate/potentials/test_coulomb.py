@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from scipy.special import erf, erfc
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import HydrasurrError, StructureError
 from hydrasurr.graphs.systems import Systems, join
 from hydrasurr.surrogate.potentials import Coulomb, CoulombFar, CoulombNear, LennardJones, Splitting
 from hydrasurr.surrogate.potentials.coulomb import COULOMB
+from hydrasurr.surrogate.potentials.damped_shifted import DampedShiftedForce
 from tests.surrogate.potentials import nist
 from tests.surrogate.potentials.crystals import CRYSTALS
 from tests.surrogate.potentials.differences import check_forces, check_virial
@@ -158,6 +159,23 @@ def test_the_splitting_is_chosen_once() -> None:
     assert potential.splitting == chosen and potential.near.smearing == chosen.smearing
 
 
+@pytest.mark.parametrize("method", ["p3m", "ewald"])
+def test_clusters_and_empty_cells_do_not_choose_the_splitting(method: str) -> None:
+    """Nothing periodic is there whose accuracy could be asked for."""
+    potential, fresh = (Coulomb(NACL, cutoff=7.0, method=method, accuracy=1e-5) for _ in range(2))
+    potential.evaluate(lattice(2, 2.8, (11, 17), pbc=False))
+    assert potential([], np.empty((0, 3)), [9.0] * 3, True)[0] == 0
+    assert potential.splitting is None
+    np.testing.assert_array_equal(potential.evaluate(SALT).forces, fresh.evaluate(SALT).forces)
+    assert potential.splitting == fresh.splitting
+
+
+def test_ions_at_one_point_are_named() -> None:
+    for cell in (None, [9.0] * 3):
+        with pytest.raises(StructureError, match=r"\(Na\) and 1 \(Cl\) are 0 Angstrom apart"):
+            Coulomb(NACL, cutoff=4.0)([11, 17], [[1, 1, 1], [1, 1, 1]], cell, cell is not None)
+
+
 def test_near_and_far_are_terms_of_their_own() -> None:
     potential = Coulomb(NACL, cutoff=7.0)
     whole = potential.evaluate(SALT)
@@ -193,6 +211,22 @@ def test_errors_of_parameters() -> None:
         Coulomb({"Na": 1, "Cl": -1})
     with pytest.raises(HydrasurrError, match="no method 'pme' to sum charges; did you mean 'p3m'"):
         Coulomb(NACL, method="pme")
+    with pytest.raises(HydrasurrError, match="charges must be finite numbers"):
+        Coulomb({11: 1, 17: float("nan")})
+    with pytest.raises(HydrasurrError, match="cutoff must be a positive number"):
+        Coulomb(NACL, cutoff=-1.0)
+    with pytest.raises(HydrasurrError, match="accuracy must be a positive number"):
+        Coulomb(NACL, accuracy=0.0)
+    with pytest.raises(HydrasurrError, match="smearing must be a positive number"):
+        CoulombNear(NACL, smearing=-1.0, cutoff=5.0)
+    with pytest.raises(HydrasurrError, match="no method 'p3mm' to sum charges; did you mean 'p3m'"):
+        Splitting("p3mm", 1.0, 1.0)
+    with pytest.raises(HydrasurrError, match="resolution must be a positive number"):
+        Splitting("ewald", 1.0, 0.0)
+    with pytest.raises(HydrasurrError, match="damping must be 0 or a positive number"):
+        DampedShiftedForce(NACL, damping=-0.2)
+    with pytest.raises(HydrasurrError, match="cutoff must be a positive number"):
+        DampedShiftedForce(NACL, cutoff=0.0)
     with pytest.raises(HydrasurrError, match="reaches an accuracy"):
         Coulomb(NACL, cutoff=3.0, method="p3m", accuracy=1e-12).evaluate(SALT)
 

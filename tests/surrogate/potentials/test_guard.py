@@ -126,4 +126,8 @@ def test_what_makes_no_guard() -> None:
             guarded(ARGON, r_min)
     with pytest.raises(ConfigError, match="no element"):
         guarded(ARGON, {"Ar-Xx": 1.0})
+    for inner in (ARGON, ManyBody()):
+        with pytest.raises(HydrasurrError, match="stiffness must be a positive number, got -1"):
+            guarded(inner, 1.0, stiffness=-1.0)
+    assert guarded(ARGON, np.float32(1.0)).r_min == 1.0
     assert isinstance(guarded(ARGON, 1.0), RangeGuard) and isinstance(guarded(ManyBody(), 1), RangeGuard)

@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones as ASELennardJones
 
-from hydrasurr.errors import StructureError
+from hydrasurr.errors import HydrasurrError, StructureError
 from hydrasurr.graphs.systems import Systems, join
 from hydrasurr.surrogate.potentials import LennardJones, Sum
 from tests.surrogate.potentials import nist
@@ -122,6 +122,33 @@ def test_a_sum_adds_up_potentials_of_different_cutoffs() -> None:
 def test_a_call_checks_what_it_is_given() -> None:
     with pytest.raises(StructureError, match="three independent vectors"):
         LennardJones(**ARGON)([18], [[0, 0, 0]], pbc=True)
+
+
+@pytest.mark.parametrize("skin", [0.0, 1.0])
+def test_atoms_at_one_point_are_named(skin: float) -> None:
+    crystal, potential = lattice(), LennardJones(**ARGON)
+    potential.skin = skin
+    potential.evaluate(crystal)
+    twins = crystal.positions.copy()
+    twins[5] = twins[20]
+    with pytest.raises(StructureError, match=r"^atoms (5 \(Ar\) and 20|20 \(Ar\) and 5) \(Ar\) are 0 Angstrom apart"):
+        potential.evaluate(replace(crystal, positions=twins))
+    images = Systems.single([18, 18], [[1, 1, 1], [10, 1, 1]], [9.0] * 3, True)
+    with pytest.raises(StructureError, match=r"and \d \(Ar\) of system 1, across the border of the cell, are 0"):
+        potential.evaluate(join([crystal, images]))
+
+
+def test_a_skin_is_a_length() -> None:
+    for skin in (-1.0, np.nan, np.inf):
+        with pytest.raises(HydrasurrError, match="the skin of a neighbour list must be 0 or more Angstrom"):
+            LennardJones(**ARGON).skin = skin
+
+
+@pytest.mark.parametrize("name", ARGON)
+@pytest.mark.parametrize("value", [0, -1.0, np.nan, np.inf])
+def test_parameters_are_positive(name: str, value: float) -> None:
+    with pytest.raises(HydrasurrError, match=f"{name} must be a positive number, got"):
+        LennardJones(**ARGON | {name: value})
 
 
 def test_no_atoms_have_no_energy() -> None:

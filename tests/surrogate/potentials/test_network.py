@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import HydrasurrError, StructureError
 from hydrasurr.graphs.schema import Target, molecule_schema
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.models.config import ModelConfig
@@ -61,6 +61,18 @@ def test_a_committee_gives_its_mean_and_spread(tmp_path: Path):
     np.testing.assert_allclose(found.forces_std, np.std([member.forces for member in members], 0), atol=1e-12)
     np.testing.assert_allclose(found.energy_std, np.std([member.energy for member in members], 0), atol=1e-12)
     assert found.forces_std.max() > 0
+
+
+def test_the_spread_stays_wherever_the_committee_is_in_a_sum():
+    lennard_jones, several = LennardJones(0.01, 3.0, 5.0), NetworkPotential(committee())
+    spread = several.evaluate(SYSTEMS).forces_std
+    for terms in ([several, lennard_jones], [lennard_jones, several]):
+        np.testing.assert_allclose(Sum(terms).evaluate(SYSTEMS).forces_std, spread, rtol=0, atol=1e-12)
+
+
+def test_atoms_at_one_point_are_named():
+    with pytest.raises(StructureError, match=r"atoms 0 \([A-Z]\) and 2 \([A-Z]\) are 0 Angstrom apart"):
+        NetworkPotential(make("painn"))(np.resize(NUMBERS, 3), [[0, 0, 0], [1.5, 0, 0], [0, 0, 0]])
 
 
 def test_several_files_are_a_committee(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.surrogate.potentials.born import Born
@@ -27,3 +28,11 @@ def test_each_term_counts_up_to_its_own_cutoff() -> None:
 def test_a_sum_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one potential"):
         PairSum([])
+
+
+def test_terms_on_a_device_take_the_sum_there() -> None:
+    near, network = CoulombNear({11: 1, 17: -1}, 1.5, 9.0), Born(cutoff=6.0)
+    assert PairSum([near, network]).device == torch.device("cpu")
+    network.device, network.chunk = torch.device("meta"), 2**20
+    total = PairSum([near, network])
+    assert total.device == torch.device("meta") and total.chunk == 2**20

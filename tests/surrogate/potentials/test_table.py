@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import CubicHermiteSpline
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.surrogate.adapters.lammps_table import write_table
 from hydrasurr.surrogate.potentials import Born, LennardJones, Table
 from tests.surrogate.potentials.differences import check_forces, check_virial
@@ -108,6 +108,20 @@ N 2
 1 1.0 2.0 0.5
 2 3.0 1.0 0.5
 """
+
+
+def test_pairs_of_elements_in_any_order() -> None:
+    numbers = {"Na-Cl": [1.0, 0.0], "Na-Na": [2.0, 0.0]}
+    one = Table([1.0, 2.0], numbers, numbers)
+    other = Table([1.0, 2.0], numbers, dict(reversed(numbers.items())))
+    ions = [11, 11, 17], [[0, 0, 0], [1.5, 0, 0], [0, 1.5, 0]]
+    np.testing.assert_array_equal(one(*ions)[1], other(*ions)[1])
+
+
+@pytest.mark.parametrize("pairs", [("Ar",), "Ar-Ar", ("Ar-Ar-Ar",), ()])
+def test_a_potential_is_tabulated_for_pairs_of_elements(pairs: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="no pair of elements"):
+        Table.from_potential(LennardJones(0.01, 3.4, 8.0), pairs, 2.0)
 
 
 def test_reads_sections_by_name(tmp_path: Path) -> None:
