@@ -134,16 +134,26 @@ def card(
     val: Annotated[Path | None, typer.Option(help="Of structures: a file to validate with.")] = None,
     test: Annotated[Path | None, typer.Option(help="Of structures: a file to test with.")] = None,
     atoms: Annotated[Path | None, typer.Option(help="Of structures: a file of isolated atoms.")] = None,
+    energy: Annotated[str, typer.Option(help="Of structures: name of the energy, if it is no usual one.")] = "",
+    forces: Annotated[str, typer.Option(help="Of structures: name of the forces.")] = "",
+    stress: Annotated[str, typer.Option(help="Of structures: name of the stress or virial.")] = "",
     out: Annotated[Path, typer.Option(help="The card to write.")] = Path("card.json"),
 ) -> None:
     """Write a card for a table or for structures of your own."""
+    from hydrasurr.text_table import TABLE_SUFFIXES
     from preprocessing.new_card import draft_card, draft_structure_card
-    from preprocessing.structures.frames import frame_format
+    from preprocessing.report import labels_and_units
+    from preprocessing.structures.frames import FRAME_SUFFIXES, frame_format
 
-    if frame_format(file) is None:
+    if frame_format(file) is not None:
+        keys = {"energy": energy, "forces": forces, "stress": stress}
+        drafted = draft_structure_card(file, val, test, atoms, out, {name: key for name, key in keys.items() if key})
+        print(f"labels: {labels_and_units(drafted)}")
+    elif Path(file.name.lower().removesuffix(".gz")).suffix in TABLE_SUFFIXES:
         draft_card(file, smiles, target or [], out)
     else:
-        draft_structure_card(file, val, test, atoms, out)
+        known = ", ".join((*TABLE_SUFFIXES, *FRAME_SUFFIXES))
+        raise ConfigError(f"cannot tell the format of '{file}' by its name; known are {known}, text also with .gz")
     print(f"card: {out}\nnext: hydrasurr-preprocess {out}")
 
 

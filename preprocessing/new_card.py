@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.strict import parse
 from preprocessing.card import Card, StructureCard
 from preprocessing.rows import read_chunks
+from preprocessing.structures.card import Label
 from preprocessing.structures.frames import Frame
 from preprocessing.structures.labels import resolve_labels
 from preprocessing.structures.scan import read_isolated_atoms, some_frames
+from preprocessing.structures.units import archive_scales
 
 
 def draft_card(table: Path, smiles: str, targets: list[str], out: Path) -> Card:
@@ -44,11 +47,17 @@ def draft_card(table: Path, smiles: str, targets: list[str], out: Path) -> Card:
 
 
 def draft_structure_card(
-    file: Path, val: Path | None, test: Path | None, isolated_atoms: Path | None, out: Path
+    file: Path,
+    val: Path | None,
+    test: Path | None,
+    isolated_atoms: Path | None,
+    out: Path,
+    keys: Mapping[str, str] | None = None,
 ) -> StructureCard:
-    """Write a card for the structures in `file` to `out`, with the labels that are found in its first frames.
+    """Write a card for the structures in `file` to `out`, with the labels that are found in it, and return it.
 
-    Frames of `file` make up for the files of `val` and `test` that are not given.
+    Frames of `file` make up for the files of `val` and `test` that are not given. `keys` has the names of labels that
+    cannot be told by usual ones; units are told if the file says them.
 
     Raises ConfigError if `out` exists, a file cannot be read, or it is not clear what the labels are.
     """
@@ -61,6 +70,7 @@ def draft_structure_card(
         "description": "",
         "files": [_relative(file, out)] + [{"path": _relative(p, out), "split": s} for s, p in fixed.items()],
         **dict.fromkeys(LABELS, ""),
+        **(keys or {}),
         "atomic_energies": _relative(isolated_atoms, out) if isolated_atoms else "fitted",
         "split": {"rule": "random", "seed": 0, "fractions": [1 - sum(held_out), *held_out]},
         "licence": "",
@@ -71,12 +81,29 @@ def draft_structure_card(
         here["atomic_energies"] = str(isolated_atoms)
     card = parse(StructureCard, raw | here, out)
     samples = [frame for path in card.paths for frame in some_frames(path)]
-    card = resolve_labels(card, samples)
-    raw |= {name: label.key if (label := getattr(card, name)) else None for name in LABELS}
+    card = _scaled(resolve_labels(card, samples), *archive_scales(file))
+    raw |= {name: _label(getattr(card, name)) for name in LABELS}
+    raw |= {} if card.length_scale == 1 else {"length_scale": card.length_scale}
     raw["description"] = _describe(samples)
     read_isolated_atoms(card)  # complains of a file without them
     _write(raw, out)
     return card
+
+
+def _scaled(card: StructureCard, energy: float, length: float) -> StructureCard:
+    """The card for files with these units, eV and Angstrom."""
+    factors = {"energy": energy, "forces": energy / length, "stress": energy / length**3}
+    if card.stress and card.stress.quantity == "virial":
+        factors["stress"] = energy
+    labels = {
+        name: label.model_copy(update={"scale": factors[name]}) for name in LABELS if (label := getattr(card, name))
+    }
+    return card.model_copy(update={**labels, "length_scale": length})
+
+
+def _label(label: Label | None) -> str | dict[str, Any] | None:
+    """As a card has it."""
+    return {"key": label.key, "scale": label.scale} if label and label.scale != 1 else label and label.key
 
 
 def _check(out: Path, *files: Path) -> None:

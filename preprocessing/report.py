@@ -9,6 +9,7 @@ from rich.table import Table
 
 from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.stores import SPLITS, DatasetInfo, StructureFacts, store_kind
+from preprocessing.card import StructureCard
 from preprocessing.output import Outcome
 
 _BAR = 24
@@ -25,7 +26,28 @@ def print_outcome(outcome: Outcome) -> None:
     if outcome.rejects:
         unit = "frames" if outcome.info.structures is not None else "rows"
         print(f"{outcome.info.rejected:,} {unit} rejected: {outcome.rejects}")
+    if unseen := _unseen(outcome.info):
+        print(f"no structure to train on has {', '.join(unseen)}: what is said of others that have it means nothing")
     print(f"data set: {outcome.path} ({_bytes(size_on_disk(outcome.path))})")
+
+
+def labels_and_units(card: StructureCard) -> str:
+    """Where a card finds each label, and in which units."""
+    units = {"energy": "eV", "forces": "eV/A", "stress": "eV/A^3 (positive under tension)"}
+    if card.stress and card.stress.quantity == "virial":
+        units["stress"] = "eV (virial: -volume x stress)"
+    labels = {name: label for name in units if (label := getattr(card, name))}
+    factors = {name: f" x {label.scale:.6g}" if label.scale != 1 else "" for name, label in labels.items()}
+    found = ", ".join(f"{name} '{label.key}'{factors[name]} in {units[name]}" for name, label in labels.items())
+    return f'{found}; for other units or signs give a "scale" in the card'
+
+
+def _unseen(info: DatasetInfo) -> list[str]:
+    """Elements that only val or test have, as far as fitted energies tell."""
+    facts = info.structures
+    if facts is None or facts.atomic_energies_from != "fitted":
+        return []
+    return [ELEMENTS[number] for number in facts.elements if number not in facts.atomic_energies]
 
 
 def print_dataset(path: Path, info: DatasetInfo) -> None:

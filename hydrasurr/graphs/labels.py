@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hydrasurr.errors import StructureError
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -16,7 +18,10 @@ _USUAL: dict[str, list[tuple[str, ...]]] = {
         ("free_energy",),
     ],
     "forces": [("forces", "ref_forces", "dft_forces", "forces_ref", "force", "ref_force", "dft_force", "f")],
-    "stress": [("stress", "ref_stress", "dft_stress"), ("virial", "ref_virial", "dft_virial", "virials")],
+    "stress": [
+        ("stress", "ref_stress", "dft_stress", "stress_ref"),
+        ("virial", "ref_virial", "dft_virial", "virial_ref", "virials", "ref_virials", "dft_virials", "virials_ref"),
+    ],
 }
 """Usual names of each label in small letters; the second row counts only if nothing of the first is there."""
 LABELS = tuple(_USUAL)
@@ -52,4 +57,17 @@ def usual_keys(label: str, keys: Iterable[str]) -> list[str]:
 
 def is_virial(key: str) -> bool:
     """Whether a stress of this name is a virial: -dE/dstrain in eV, which is -volume * stress."""
-    return key.lower() in _USUAL["stress"][1]
+    return "virial" in key.lower()
+
+
+def as_stress(tensor: np.ndarray, key: str, volume: float, *, virial: bool) -> np.ndarray:
+    """float64 `[3, 3]`: the stress that a stress or a virial `[3, 3]` of this name means; NaN where there is none.
+
+    Where there is no cell (`volume` 0) there is no stress, and zeros only fill its place; raises StructureError for
+    other numbers.
+    """
+    if volume == 0:
+        if np.nan_to_num(tensor).any():
+            raise StructureError(f"a {'virial' if virial else 'stress'} '{key}' without a cell")
+        return np.full((3, 3), np.nan)
+    return -tensor / volume if virial else tensor

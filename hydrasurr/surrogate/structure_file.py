@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError, StructureError
-from hydrasurr.graphs.labels import LABELS, fits, is_virial, usual_keys, values_of
+from hydrasurr.graphs.labels import LABELS, as_stress, fits, is_virial, usual_keys, values_of
 from hydrasurr.graphs.structures import to_table
 from hydrasurr.graphs.systems import Systems, join
 from hydrasurr.graphs.table import GraphTable
@@ -52,8 +52,8 @@ def read_structures(path: str | Path) -> GraphTable:
     keys = {label: _key(path, label, frames, values) for label in LABELS}
     if not any(keys.values()):
         raise HydrasurrError(
-            f"'{path}' has no energy, forces or stress of a usual name; where they have other names, write a card "
-            f"with hydrasurr-preprocess card {path}, name them in it, and evaluate the data set it makes"
+            f"'{path}' has no energy, forces or stress of a usual name; where they have other names, make a data set "
+            f"and evaluate that: hydrasurr-preprocess card {path} --energy NAME --forces NAME"
         )
     systems, labels = [], []
     for number, (atoms, named) in enumerate(zip(frames, values, strict=True), 1):
@@ -72,6 +72,11 @@ def read_structures(path: str | Path) -> GraphTable:
 def _read(path: str | Path) -> list[Atoms]:
     import ase.io
 
+    if Path(path).suffix.lower() == ".npz":
+        raise HydrasurrError(
+            f"'{path}' is an archive of arrays, in units of its own; make a data set and evaluate that: "
+            f"hydrasurr-preprocess card {path}"
+        )
     frames = []
     try:
         for atoms in ase.io.iread(path, ":"):
@@ -112,8 +117,8 @@ def _key(path: str | Path, label: str, frames: list[Atoms], values: list[dict[st
     keys = usual_keys(label, there)
     if len(keys) > 1:
         raise HydrasurrError(
-            f"'{path}' has several kinds of {label}: {', '.join(keys)}; write a card with hydrasurr-preprocess card "
-            f"{path}, choose one in it, and evaluate the data set it makes"
+            f"'{path}' has several kinds of {label}: {', '.join(keys)}; choose one by making a data set, and evaluate "
+            f"that: hydrasurr-preprocess card {path} --{label} {keys[0]}"
         )
     return keys[0] if keys else None
 
@@ -131,11 +136,8 @@ def _labels(
         stress = voigt_6_to_full_3x3_stress(_array(named, key, (6,)))
     else:
         stress = _array(named, key, (3, 3))
-    if key and is_virial(key) and np.isfinite(stress).any():
-        volume = float(system.volume[0])
-        if volume == 0:
-            raise StructureError(f"a virial '{key}' without a cell")
-        stress = -stress / volume
+    if key:
+        stress = as_stress(stress, key, float(system.volume[0]), virial=is_virial(key))
     return energy, forces, stress[None]
 
 

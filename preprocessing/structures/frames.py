@@ -13,8 +13,9 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hydrasurr.errors import ConfigError
+from hydrasurr.errors import ConfigError, did_you_mean
 from hydrasurr.graphs.labels import values_of
+from hydrasurr.graphs.schema import ELEMENTS
 from preprocessing.structures.card import FrameFormat
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _read_ase(file: Path) -> Iterator[Raw]:
 
 _NPZ_NAMES = {
     "positions": ("positions", "R", "coords", "coordinates", "pos"),
-    "numbers": ("numbers", "Z", "z", "atomic_numbers", "nuclear_charges"),
+    "numbers": ("numbers", "Z", "z", "atomic_numbers", "nuclear_charges", "symbols", "elements", "species"),
     "cell": ("cell", "cells", "box", "lattice"),
     "pbc": ("pbc",),
 }
@@ -147,7 +148,10 @@ _NPZ_NAMES = {
 
 
 def _read_npz(file: Path) -> Iterator[Raw]:
-    """Arrays over all frames: positions [F, N, 3]; numbers [N] or [F, N]; cell [3], [3, 3], or one a frame."""
+    """Arrays over all frames: positions [F, N, 3]; numbers or symbols [N] or [F, N]; cell [3], [3, 3], or one a frame.
+
+    `pbc` is one bool or three, or such a frame.
+    """
     arrays = _load_npz(file)
     geometry = {}
     for role, names in _NPZ_NAMES.items():
@@ -162,8 +166,12 @@ def _read_npz(file: Path) -> Iterator[Raw]:
     frames, atoms = positions.shape[:2]
     if numbers.shape not in ((atoms,), (frames, atoms)):
         raise ConfigError(f"'{file}': numbers have shape {numbers.shape}, expected ({atoms},) or ({frames}, {atoms})")
+    if numbers.dtype.kind in "US":
+        numbers = _numbers_of(file, numbers.astype(str))
     if cell is not None:
         cell = _cells(file, cell, frames)
+    if pbc is not None and pbc.shape == (frames,) and frames != 3:
+        pbc = pbc[:, None]
     values = {name: array for name, array in arrays.items() if array.shape[:1] == (frames,)}
     for f in range(frames):
         yield Frame(
@@ -182,6 +190,14 @@ def _load_npz(file: Path) -> dict[str, np.ndarray]:
     except Exception as error:  # zipfile, zlib and NumPy have errors of their own
         hint = "; object arrays are not read, since they may hold any code" if "allow_pickle" in str(error) else ""
         raise ConfigError(f"cannot read '{file}': {error}{hint}") from error
+
+
+def _numbers_of(file: Path, symbols: np.ndarray) -> np.ndarray:
+    known = {symbol: number for number, symbol in enumerate(ELEMENTS) if number}
+    for symbol in np.unique(symbols).tolist():
+        if symbol not in known:
+            raise ConfigError(f"'{file}': unknown element '{symbol}'{did_you_mean(symbol, known)}")
+    return np.vectorize(known.get, otypes=[np.int64])(symbols)
 
 
 def _cells(file: Path, cell: np.ndarray, frames: int) -> np.ndarray:

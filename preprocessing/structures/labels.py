@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hydrasurr.errors import ConfigError, did_you_mean
-from hydrasurr.graphs.labels import LABELS, fits, is_virial, usual_keys
+from hydrasurr.graphs.labels import LABELS, as_stress, fits, is_virial, usual_keys
 from hydrasurr.graphs.systems import Systems
 from preprocessing.structures.card import Label, StressLabel, StructureCard
 from preprocessing.structures.frames import Frame
@@ -41,19 +41,27 @@ def resolve_labels(card: StructureCard, samples: Iterable[Frame]) -> StructureCa
         keys = ", ".join(dict.fromkeys(key for keys in found.values() for key in keys)) or "none"
         raise ConfigError(
             f"{_files(card)}: no energies, forces or stresses found; what could be one: {keys}. Name them in the card, "
-            'say "energy": "E0", or set all three to null for structures without labels'
+            'say "energy": "E0" (for a new card: --energy E0), or set all three to null for structures without labels'
         )
     return card.model_copy(update=labels)
 
 
+def energy_of(card: StructureCard, frame: Frame) -> float:
+    """The energy of a frame, eV; NaN if it is missing. Raises ValueError if it is no number."""
+    return float(_number(card.energy, frame, "energy", [()]).reshape(()))
+
+
 def labels_of(card: StructureCard, frame: Frame, system: Systems) -> Labels:
-    """The labels of a frame. Raises ValueError if one is not what it should be, or all that are wanted are missing."""
+    """The labels of a frame.
+
+    Raises ValueError if one is not what it should be, or all that are wanted are missing, and StructureError for a
+    stress without a cell.
+    """
     atoms = system.num_atoms
-    energy = _number(card.energy, frame, "energy", [()]).reshape(())
     forces = _number(card.forces, frame, "forces", [(atoms, 3)])
     stress = _number(card.stress, frame, "stress", [(6,), (9,), (3, 3)])
     labels = Labels(
-        energy=float(energy),
+        energy=energy_of(card, frame),
         forces=np.full((atoms, 3), np.nan) if forces.ndim == 0 else forces,
         stress=np.full((3, 3), np.nan) if stress.ndim == 0 else _stress(card.stress, stress, system),
     )
@@ -75,7 +83,7 @@ def _resolve(card: StructureCard, name: str, there: list[str]) -> Label | None:
         if len(choices) > 1:
             raise ConfigError(
                 f"{_files(card)}: several kinds of {name}: {', '.join(choices)}; choose one in the card, "
-                f'say "{name}": "{choices[0]}"'
+                f'say "{name}": "{choices[0]}" (for a new card: --{name} {choices[0]})'
             )
         if not choices:
             return None
@@ -107,13 +115,7 @@ def _number(label: Label | None, frame: Frame, name: str, shapes: list[tuple[int
 
 def _stress(label: StressLabel, numbers: np.ndarray, system: Systems) -> np.ndarray:
     nine = numbers.take(_COMPONENTS[label.order]) if numbers.size == 6 else numbers
-    stress = nine.reshape(3, 3)
-    if label.quantity == "virial":
-        volume = float(system.volume[0])
-        if volume == 0:
-            raise ValueError(f"virial '{label.key}' without a cell")
-        stress = -stress / volume
-    return stress
+    return as_stress(nine.reshape(3, 3), label.key, float(system.volume[0]), virial=label.quantity == "virial")
 
 
 def _files(card: StructureCard) -> str:

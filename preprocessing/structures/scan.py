@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -13,15 +15,37 @@ from hydrasurr.errors import ConfigError
 from hydrasurr.graphs.schema import ELEMENTS
 from preprocessing.card_base import file_hashes
 from preprocessing.splits import BINS, ColumnPlan, RandomPlan, SplitPlan, hash_bins
-from preprocessing.structures.card import FrameFormat, StructureCard
+from preprocessing.structures.card import StructureCard
 from preprocessing.structures.chunks import all_frames
-from preprocessing.structures.frames import Frame, Raw, parse_frame, read_frames
-from preprocessing.structures.labels import resolve_labels
+from preprocessing.structures.frames import Frame, Raw, frame_format, parse_frame, read_frames
+from preprocessing.structures.labels import energy_of, resolve_labels
 
 _SAMPLES = 20
-"""Frames of each file in which labels are looked for."""
+"""Frames of each file in which labels are looked for whatever their names."""
+_NAME = re.compile(r"[^\s=]+(?==)")
+_ISOLATED = 6.0
+"""Angstrom: an atom with an image of itself closer than this is a crystal."""
 _ADVANCE = 256
 _ATOMS_IN_CHUNK, _LARGEST_CHUNK = 32_768, 1024
+
+
+class Samples:
+    """Frames in which labels are looked for: the first of each file, and all with a name that none before them has.
+
+    Files are often sorted, so that some labels are only in the frames that come late.
+    """
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self._names: set[str] = set()
+
+    def offer(self, number: int, raw: Raw) -> None:
+        """Take the frame, counted in its file from 1, if it is a good one and there is a reason to."""
+        names = _names_in(raw)
+        if number <= _SAMPLES or not names <= self._names:
+            parsed = list(_parsed(raw))
+            self.frames += parsed
+            self._names |= names if parsed else set()
 
 
 @dataclass(frozen=True)
@@ -65,10 +89,15 @@ def scan_structures(card: StructureCard, limit: int | None, advance: Callable[[i
     """
     sha256 = file_hashes(card)
     rows = atoms = 0
+    samples = Samples()
+    for path in card.paths if limit else ():  # labels that the card names may be in files that the limit leaves out
+        for number, raw in enumerate(islice(read_frames(path, card.format), _SAMPLES), start=1):
+            samples.offer(number, raw)
     histogram = np.zeros(BINS, np.int64)
     for place, raw in all_frames(card, limit):
         rows += 1
         atoms += _atoms_in(raw)
+        samples.offer(place.number, raw)
         if not card.files[place.file].split:
             histogram[hash_bins([str(rows)], card.split.seed)] += 1
         if rows % _ADVANCE == 0:
@@ -76,33 +105,31 @@ def scan_structures(card: StructureCard, limit: int | None, advance: Callable[[i
     advance(rows % _ADVANCE)
     if not rows:
         raise ConfigError(f"no frames in {', '.join(repr(str(path)) for path in card.paths)}")
-    samples = [frame for path in card.paths for frame in sample_frames(path, card.format)]
-    if samples:
-        card = resolve_labels(card, samples)
+    if samples.frames:
+        card = resolve_labels(card, samples.frames)
     plan = ColumnPlan() if card.split.rule == "column" else RandomPlan.from_histogram(card.split, histogram)
     return StructureScan(card, rows, atoms, sha256, plan, read_isolated_atoms(card))
 
 
-def sample_frames(file: Path, format: FrameFormat | None) -> list[Frame]:
-    """The good ones of the first frames of a file, in which labels are looked for."""
-    return [frame for raw in islice(read_frames(file, format), _SAMPLES) for frame in _parsed(raw)]
-
-
 def some_frames(file: Path) -> list[Frame]:
-    """The good ones of the first frames. Raises ConfigError if there is none, saying what is wrong with the first."""
-    samples = sample_frames(file, None)
-    if not samples:
+    """Frames with all names in a file. Raises ConfigError if no frame is good, saying what is wrong with the first."""
+    samples = Samples()
+    for number, raw in enumerate(read_frames(file), start=1):
+        samples.offer(number, raw)
+    if not samples.frames:
         try:
             for raw in read_frames(file):
                 parse_frame(raw)
         except ValueError as error:
             raise ConfigError(f"no structure can be read from '{file}': {error}") from None
         raise ConfigError(f"no structure in '{file}'")
-    return samples
+    return samples.frames
 
 
 def read_isolated_atoms(card: StructureCard) -> dict[int, float]:
     """Atomic number -> energy, eV, of the frames of one atom in the file that the card names; empty without one.
+
+    Crystals of one atom a cell do not count.
 
     Raises ConfigError if the file has none, or two different energies of an element.
     """
@@ -111,11 +138,11 @@ def read_isolated_atoms(card: StructureCard) -> dict[int, float]:
     file, energies = card.isolated_atoms, {}
     if not file.is_file():
         raise ConfigError(f"atomic_energies: no file '{file}', which is to hold a frame of each isolated atom")
-    for frame in (frame for raw in read_frames(file) for frame in _parsed(raw)):
-        energy = frame.values.get(card.energy.key)
-        if len(frame.numbers) == 1 and energy is not None:
-            number, energy = int(frame.numbers[0]), float(energy) * card.energy.scale
-            if energies.setdefault(number, energy) != energy:
+    format = frame_format(file) or card.format
+    for frame in (frame for raw in read_frames(file, format) for frame in _parsed(raw)):
+        if len(frame.numbers) == 1 and _is_isolated(frame, card.length_scale):
+            number, energy = int(frame.numbers[0]), _energy(file, card, frame)
+            if not math.isnan(energy) and energies.setdefault(number, energy) != energy:
                 raise ConfigError(
                     f"'{file}': isolated {ELEMENTS[number]} has the energies {energies[number]} and {energy} eV"
                 )
@@ -128,6 +155,33 @@ def _atoms_in(raw: Raw) -> int:
     if isinstance(raw, Frame):
         return len(raw.numbers)
     return int(raw[: raw.index("\n")]) if isinstance(raw, str) else 0
+
+
+def _is_isolated(frame: Frame, length_scale: float) -> bool:
+    """Whether no image of the only atom is near."""
+    if frame.cell is None or not np.any(frame.pbc):
+        return True
+    vectors = np.asarray(frame.cell, np.float64)[np.broadcast_to(frame.pbc, 3).astype(bool)] * length_scale
+    steps = np.stack(np.meshgrid(*[[-1, 0, 1]] * len(vectors)), -1).reshape(-1, len(vectors))
+    return bool((np.linalg.norm(steps[steps.any(1)] @ vectors, axis=1) >= _ISOLATED).all())
+
+
+def _energy(file: Path, card: StructureCard, frame: Frame) -> float:
+    try:
+        return energy_of(card, frame)
+    except ValueError as error:
+        raise ConfigError(f"'{file}': {error}") from None
+
+
+def _names_in(raw: Raw) -> set[str]:
+    """Names of values in a frame; of text, all that may be one."""
+    if isinstance(raw, Frame):
+        return set(raw.values)
+    if not isinstance(raw, str):
+        return set()
+    comment = raw.split("\n", 2)[1]
+    columns = re.search(r"Properties=(\S+)", comment, re.IGNORECASE)
+    return {*_NAME.findall(comment), *(columns[1].split(":") if columns else ())}
 
 
 def _parsed(raw: Raw) -> Iterator[Frame]:

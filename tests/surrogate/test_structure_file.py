@@ -45,11 +45,19 @@ def test_usual_names(tmp_path: Path, energy: str, forces: str) -> None:
         {"REF_stress": STRESS},
         {"REF_stress": STRESS.ravel()[[0, 4, 8, 5, 2, 1]]},
         {"REF_virial": -(5.0**3) * STRESS},
+        {"REF_virials": -(5.0**3) * STRESS},
         {"REF_virial": np.eye(3), "REF_stress": STRESS},
     ],
 )
 def test_stresses(tmp_path: Path, info: dict) -> None:
     np.testing.assert_allclose(read_structures(_write(tmp_path / "a.xyz", (info, {}))).columns["stress"], [STRESS])
+
+
+@pytest.mark.parametrize("key", ["REF_stress", "REF_virial"])
+def test_zeros_fill_the_place_of_stresses_without_a_cell(tmp_path: Path, key: str) -> None:
+    file = _write(tmp_path / "a.xyz", ({key: np.zeros((3, 3)), "energy": 1.0}, {}), size=0)
+    table = read_structures(file)
+    assert table.columns["y"] == [[1.0]] and "stress" not in table.columns
 
 
 def test_energies_of_each_atom_are_no_energy(tmp_path: Path) -> None:
@@ -60,7 +68,7 @@ def test_energies_of_each_atom_are_no_energy(tmp_path: Path) -> None:
 
 
 def test_what_is_meant_has_to_be_clear(tmp_path: Path) -> None:
-    with pytest.raises(HydrasurrError, match="several kinds of energy: REF_energy, dft_energy; write a card with"):
+    with pytest.raises(HydrasurrError, match="several kinds of energy: REF_energy, dft_energy; .* --energy REF_energy"):
         read_structures(_write(tmp_path / "a.xyz", ({"REF_energy": 1.0}, {}), ({"dft_energy": 1.0}, {})))
     with pytest.raises(HydrasurrError, match=r"of a usual name; .* hydrasurr-preprocess card .*a\.xyz"):
         read_structures(_write(tmp_path / "a.xyz", ({"E0": 1.0}, {})))
@@ -68,6 +76,12 @@ def test_what_is_meant_has_to_be_clear(tmp_path: Path) -> None:
         read_structures(_write(tmp_path / "a.xyz", ({"REF_energy": 1.0}, {}), ({"REF_energy": "bad"}, {})))
     with pytest.raises(StructureError, match=r"structure 1: a virial 'virials' without a cell"):
         read_structures(_write(tmp_path / "a.xyz", ({"virials": STRESS}, {}), size=0))
+
+
+def test_archives_have_units_of_their_own(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", R=np.zeros((1, 1, 3)))
+    with pytest.raises(HydrasurrError, match=r"a\.npz' is an archive of arrays.*hydrasurr-preprocess card .*a\.npz"):
+        read_structures(tmp_path / "a.npz")
 
 
 GOOD = "1\nenergy=1\nNe 0 0 0\n"

@@ -183,3 +183,9 @@ def test_scale_is_the_root_mean_square_force(tmp_path: Path) -> None:
     table = clusters(5)
     task = _task(tmp_path / "data.bp", table)
     assert task.scale == pytest.approx(np.sqrt((table.columns["force"] ** 2).mean()))
+
+
+def test_forces_that_vanish_by_symmetry_are_no_scale(tmp_path: Path) -> None:
+    """Perfect crystals of several volumes: what is left of their forces is rounding."""
+    assert _task(tmp_path / "a.bp", clusters(3), force_rms=3e-15, energy_std=0.05).scale == 0.05
+    assert _task(tmp_path / "b.bp", clusters(3), force_rms=3e-15, energy_std=4e-14).scale == 1

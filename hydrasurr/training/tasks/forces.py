@@ -6,9 +6,10 @@ against their labels (hats)::
     L = (w_E <l((E - Ê) / (N sigma))> + w_F <l((F - F̂) / sigma)> + w_S <l((S - Ŝ) / sigma)>) / (w_E + w_F + w_S)
 
 where <> is the mean over the labels that are there: structures, 3 components of each atom, 9 components of each stress.
-sigma is the root mean square force component of the training split. Its number in eV/Å divides energies per atom in eV,
-forces in eV/Å and stresses in eV/Å³ alike: for l(d) = d² the loss is, but for a factor, the mean square errors in these
-units with the weights w; l of "mae" is |d|, that of "huber" turns from d²/2 to |d| - 1/2 at 1.
+sigma is the root mean square force component of the training split; where there are no forces, or all vanish, the
+standard deviation of the energies per atom. Its number in eV/Å divides energies per atom in eV, forces in eV/Å and
+stresses in eV/Å³ alike: for l(d) = d² the loss is, but for a factor, the mean square errors in these units with the
+weights w; l of "mae" is |d|, that of "huber" turns from d²/2 to |d| - 1/2 at 1.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from hydrasurr.training.tasks.base import Comparison
 MILLI = 1000
 """eV to meV."""
 
+_NOISE = 1e-6
+"""eV/Å or eV: what is smaller is rounding, such as forces that vanish by symmetry."""
+
 COLUMNS = {"energy": "y", "forces": "force", "stress": "stress"}
 """Where each kind of label is in a data set."""
 
@@ -56,7 +60,7 @@ class ForceTask:
     Attributes
     ----------
     kinds, weights : those of COLUMNS that there are, in its order, and their weights in the loss; 0: only compared with
-    scale : root mean square force component of the training split, eV/Å
+    scale : the sigma of the loss, eV/Å
     reference_energies : float64 `[119]`, of an atom by atomic number, eV; those of the data set, all with the same
         number added, after which the energies of the training split are in the mean (over structures) 0 per atom
     graphs : makes the batches
@@ -83,7 +87,7 @@ class ForceTask:
         references = np.zeros(len(ELEMENTS))
         for number, energy in facts.atomic_energies.items():
             references[number] = energy + facts.energy_mean  # energies of free atoms leave out all binding
-        scale = facts.force_rms or facts.energy_std or 1.0
+        scale = next((size for size in (facts.force_rms, facts.energy_std) if size > _NOISE), 1.0)
         return cls(tuple(chosen), tuple(chosen.values()), scale, references, graphs)
 
     @classmethod

@@ -159,6 +159,14 @@ def test_periodicity_of_archives(tmp_path: Path) -> None:
     assert frames_of(archive(tmp_path / "b.npz", cell=np.zeros((4, 3, 3))))[0].pbc is False
     frame = frames_of(archive(tmp_path / "c.npz", cell=np.ones(3), pbc=np.array([1, 0, 1])))[0]
     assert list(frame.pbc) == [1, 0, 1]
+    each = frames_of(archive(tmp_path / "d.npz", cell=np.ones(3), pbc=np.array([True, False, True, False])))
+    assert [list(np.broadcast_to(frame.pbc, 3)) for frame in each] == [[True] * 3, [False] * 3] * 2
+
+
+@pytest.mark.parametrize("symbols", [np.array(["O", "H", "H"]), np.array([["O", "H", "H"]] * 4, "S2")])
+def test_archives_with_symbols(symbols: np.ndarray, tmp_path: Path) -> None:
+    frames = frames_of(archive(tmp_path / "t.npz", Z=None, elements=symbols))
+    assert [frame.numbers.tolist() for frame in frames] == [[8, 1, 1]] * 4
 
 
 @pytest.mark.parametrize(
@@ -166,6 +174,7 @@ def test_periodicity_of_archives(tmp_path: Path) -> None:
     [
         ({"R": None}, "one array of positions expected, found none of positions, R, "),
         ({"coords": np.zeros((4, 3, 3))}, "one array of positions expected, found R and coords"),
+        ({"Z": np.array(["O", "Hx", "H"])}, r"unknown element 'Hx'; did you mean 'H"),
         ({"R": np.zeros((3, 9))}, r"positions have shape \(3, 9\), expected \(frames, atoms, 3\)"),
         ({"Z": np.array([1, 2])}, r"numbers have shape \(2,\), expected \(3,\) or \(4, 3\)"),
         ({"cell": np.ones((2, 3, 3))}, r"cell has shape \(2, 3, 3\)"),

@@ -8,7 +8,7 @@ from ase.units import GPa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hydrasurr.errors import ConfigError
+from hydrasurr.errors import ConfigError, StructureError
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.shipped import find
 from preprocessing.card import StructureCard, read_card
@@ -52,6 +52,7 @@ def labels(values: dict[str, object], **keys: object) -> Labels:
         ({"energy": 1.0, "forces": FORCES, "stress": SIX}, ("energy", "forces", "stress")),
         ({"REF_energy": 1.0, "REF_forces": FORCES}, ("REF_energy", "REF_forces", None)),
         ({"dft_energy": 1.0, "dft_force": FORCES, "dft_virial": np.eye(3)}, ("dft_energy", "dft_force", "dft_virial")),
+        ({"REF_energy": 1.0, "REF_virials": np.eye(3)}, ("REF_energy", None, "REF_virials")),
         ({"TotEnergy": 1, "force": FORCES.tolist()}, ("TotEnergy", "force", None)),
         ({"E": 1.0, "F": FORCES}, ("E", "F", None)),
         ({"energy": 1.0, "free_energy": 1.1, "stress": SIX, "virial": np.eye(3)}, ("energy", None, "stress")),
@@ -120,6 +121,18 @@ def test_virials_become_stresses() -> None:
     np.testing.assert_allclose(labels(virial).stress, np.full((3, 3), -24 / 120))
     np.testing.assert_allclose(labels({"w": virial["virial"]}, stress={"key": "w", "quantity": "virial"}).stress, -0.2)
     np.testing.assert_allclose(labels({"w": virial["virial"]}, stress="w").stress, 24.0)
+    np.testing.assert_allclose(labels({"qe_virial": virial["virial"]}, stress="qe_virial").stress, -0.2)
+
+
+@pytest.mark.parametrize("key", ["stress", "virial"])
+def test_there_is_no_stress_without_a_cell(key: str) -> None:
+    """Zeros fill its place in files of molecules and crystals; learnt as stresses they would be wrong."""
+    resolved = resolve_labels(card(), [frame(**{"energy": 1.0, key: SIX})])
+    molecule = Systems.single(NUMBERS, POSITIONS)
+    found = labels_of(resolved, frame(**{"energy": 1.0, key: np.zeros(6)}), molecule)
+    assert found.energy == 1.0 and np.isnan(found.stress).all()
+    with pytest.raises(StructureError, match=f"a {key} '{key}' without a cell"):
+        labels_of(resolved, frame(**{"energy": 1.0, key: SIX}), molecule)
 
 
 def test_what_is_missing_is_nan() -> None:
@@ -228,9 +241,20 @@ def test_isolated_atoms(tmp_path) -> None:
 
     assert atoms(("H", -1.5), ("O", -7)) == {1: -3.0, 8: -14.0}
     assert atoms(("H", -1.5), ("H", -1.5)) == {1: -3.0}
+    assert atoms(("H", -1.5), ("H", np.nan), ("He", np.nan)) == {1: -3.0}
+    with pytest.raises(ConfigError, match=r"atoms\.xyz': energy 'energy' is not a number: 'low'"):
+        atoms(("H", "low"))
     with pytest.raises(ConfigError, match="isolated H has the energies -3.0 and -2.0 eV"):
         atoms(("H", -1.5), ("H", -1.0))
     with pytest.raises(ConfigError, match="no frame of a single atom with an energy 'energy'"):
         atoms()
     with pytest.raises(ConfigError, match="atomic_energies: no file 'nowhere"):
         read_isolated_atoms(card(atomic_energies="nowhere.xyz"))
+
+
+def test_crystals_of_one_atom_a_cell_are_no_isolated_atoms(tmp_path) -> None:
+    cells = {"10 0 0 0 10 0 0 0 10": -0.5, "0 1.8 1.8 1.8 0 1.8 1.8 1.8 0": -4.0, "20 0 0 0 3 0 0 0 20": -2.0}
+    text = "".join(f'1\nLattice="{cell}" energy={energy}\nCu 0 0 0\n' for cell, energy in cells.items())
+    (tmp_path / "frames.txt").write_text(text)
+    one = card(format="extxyz", atomic_energies=str(tmp_path / "frames.txt"), energy="energy")
+    assert read_isolated_atoms(one) == {29: -0.5}

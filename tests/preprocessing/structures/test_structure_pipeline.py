@@ -13,6 +13,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.units import Bohr, Hartree, kcal, mol
 
 from hydrasurr.errors import ConfigError, HydrasurrError, StoreError
 from hydrasurr.graphs import GraphTable
@@ -172,6 +173,42 @@ def test_atomic_energies_of_the_card(structure_card, tmp_path):
     with pytest.raises(HydrasurrError, match="atomic_energies: none of O, which the structures have"):
         preprocess(structure_card(tmp_path, atomic_energies={"H": -10.0}), tmp_path / "u.bp", workers=1, show=False)
     assert not list(tmp_path.glob("u.*"))
+
+
+def test_labels_that_come_late_in_a_file_are_found(structure_card, command, tmp_path, monkeypatch):
+    """Files are often sorted: single atoms, molecules, then crystals with stresses."""
+    monkeypatch.chdir(tmp_path)
+    crystal = water().replace("pbc=", 'virials="6 0 0 0 6 0 0 0 6" Lattice="4 0 0 0 4 0 0 0 4" other=')
+    (tmp_path / "t.xyz").write_text(water().replace("forces", "speed") * 50 + water() * 50 + crystal * 2)
+    preprocess(structure_card(tmp_path), tmp_path / "t.bp", workers=1, show=False)
+    facts = facts_of(tmp_path / "t.bp")
+    assert facts.labelled == {"energy": 102, "forces": 52, "stress": 2}
+    stress = tables_of(tmp_path / "t.bp")["train"].columns["stress"]
+    np.testing.assert_allclose(stress[100:], [np.eye(3) * -6 / 64] * 2)
+    assert command("card", "t.xyz", "--out", "new.json")[0] == 0
+    drafted = read_card(tmp_path / "new.json")
+    assert (drafted.stress.key, drafted.forces.key) == ("virials", "forces")
+    assert drafted.description == "Structures of H, O; periodic and not"
+
+
+def test_a_limit_hides_no_names(structure_card, tmp_path):
+    (tmp_path / "t.xyz").write_text(water().replace("forces", "speed") * 9)
+    (tmp_path / "u.xyz").write_text(water())
+    scan = scan_structures(structure_card(tmp_path, files=["t.xyz", "u.xyz"], forces="forces"), 5, lambda rows: None)
+    assert scan.rows == 5 and scan.card.forces.key == "forces"
+
+
+def test_elements_that_are_not_trained_on_are_told(structure_card, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.xyz").write_text(water() * 3)
+    (tmp_path / "v.xyz").write_text(water().replace("O 0", "S 0"))
+    files = [{"path": "t.xyz", "split": "train"}, {"path": "v.xyz", "split": "val"}]
+    structure_card(tmp_path, files=files)
+    code, out, err = command("card.json", "--workers", 1)
+    assert code == 0, err
+    assert "no structure to train on has S:" in out
+    structure_card(tmp_path, files=["t.xyz"], split={"fractions": [1, 0, 0]})
+    assert "no structure to train on" not in command("card.json", "--workers", 1, "--force")[1]
 
 
 def test_units_of_length(structure_card, tmp_path):
@@ -343,6 +380,54 @@ def test_from_unseen_files_to_a_data_set_without_an_editor(command, tmp_path, mo
     shown = command("inspect", "my_frames.bp")[1]
     for text in ("found when the data are loaded", "H C O", "isolated atoms", "eV/A (RMS", "rejected frames"):
         assert text in shown
+
+
+def test_unusual_names_are_given_to_a_new_card(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = water().replace("energy=", "E0=").replace("forces:", "frc:")
+    crystal = text.replace("pbc=", 'w_virial="6 0 0 0 6 0 0 0 6" Lattice="4 0 0 0 4 0 0 0 4" other=')
+    (tmp_path / "t.xyz").write_text(crystal)
+    code, _, err = command("card", "t.xyz")
+    assert code == 1 and "(for a new card: --energy E0)" in err
+    code, out, err = command("card", "t.xyz", "--energy", "E0", "--forces", "frc", "--stress", "w_virial")
+    assert code == 0, err
+    assert "energy 'E0' in eV, forces 'frc' in eV/A, stress 'w_virial' in eV (virial: -volume x stress)" in out
+    (tmp_path / "u.xyz").write_text(water().replace("energy=", "REF_energy=-1 energy="))
+    code, _, err = command("card", "u.xyz", "--out", "u.json")
+    assert code == 1 and "(for a new card: --energy REF_energy)" in err
+    assert command("card", "u.xyz", "--out", "u.json", "--energy", "energy")[0] == 0
+    assert read_card(tmp_path / "u.json").energy.key == "energy"
+    code, _, err = command("card", "t.xyz.bz2", "--out", "v.json")
+    assert code == 1 and "known are .csv" in err and ".xyz" in err
+
+
+@pytest.mark.parametrize(
+    "names, told, energy, length",
+    [
+        (("z", "R", "E", "F"), {"e_unit": "kcal/mol", "r_unit": "Ang"}, kcal / mol, 1),
+        (("z", "R", "E", "F"), {"e_unit": "Hartree", "r_unit": "Bohr"}, Hartree, Bohr),
+        (("z", "R", "E", "F"), {"e_unit": "eV", "r_unit": "Ang"}, 1, 1),
+        (("nuclear_charges", "coords", "energies", "forces"), {"old_energies": np.zeros(40)}, kcal / mol, 1),
+        (("nuclear_charges", "coords", "energies", "forces"), {}, 1, 1),
+    ],
+)
+def test_units_that_archives_tell(command, tmp_path, monkeypatch, names, told, energy, length):
+    monkeypatch.chdir(tmp_path)
+    frames = ethanols()[:40]
+    arrays = (
+        frames[0].numbers,
+        np.array([atoms.positions for atoms in frames]) / length,
+        np.array([[atoms.get_potential_energy()] for atoms in frames]) / energy,
+        np.array([atoms.get_forces() for atoms in frames]) * length / energy,
+    )
+    np.savez(tmp_path / "e.npz", **dict(zip(names, arrays, strict=True)), **told)
+    assert command("card", "e.npz")[0] == 0
+    assert command("card.json", "--workers", 1)[0] == 0
+    train = tables_of(tmp_path / "e.bp")["train"]
+    chosen = [frames[row - 1] for row in train.columns["row"]]
+    np.testing.assert_allclose(train.y[:, 0], [atoms.get_potential_energy() for atoms in chosen], rtol=1e-12)
+    np.testing.assert_allclose(train.columns["force"], np.concatenate([atoms.get_forces() for atoms in chosen]))
+    np.testing.assert_allclose(train.columns["position"], np.concatenate([atoms.positions for atoms in chosen]))
 
 
 @pytest.mark.parametrize(
