@@ -25,6 +25,8 @@ from hydrasurr.surrogate.potentials.contract import Potential
 Choice = Literal["auto", "lammps", "own"]
 THERMOSTAT_PS = 0.1
 FIELDS = "c_unwrapped", "v", "f"
+AT_ONCE = 100
+"""Steps that LAMMPS makes between two moments at which Ctrl-C is heard."""
 
 
 def choose_engine(engine: Choice = "auto") -> Literal["lammps", "own"]:
@@ -88,13 +90,17 @@ class OwnEngine(Engine):
             self._dynamics = Bussi(state, potential, dt, temperature_K, seed, time_constant_ps=THERMOSTAT_PS)
 
     def run(self, steps: int) -> None:
+        self._in_one_piece()
         for _ in range(steps):
-            if not np.isfinite(self._dynamics.state.result.energy).all():
-                raise HydrasurrError("the energy is no number any more: the system has fallen apart")
             self._dynamics.step()
+            self._in_one_piece()
 
     def frame(self, step: int) -> Frame:
         return Frame.of(self._dynamics.state, step, self._timestep_fs)
+
+    def _in_one_piece(self) -> None:
+        if not np.isfinite(self._dynamics.state.result.energy).all():
+            raise HydrasurrError("the energy is no number any more: the system has fallen apart")
 
 
 class LammpsEngine(Engine):
@@ -165,9 +171,10 @@ class LammpsEngine(Engine):
         self._under_way = False
 
     def run(self, steps: int) -> None:
-        # Setting up anew is needed once after a change only.
-        self._commands(f"run {steps} {'pre no ' if self._under_way else ''}post no")
-        self._under_way = True
+        for done in range(0, max(steps, 1), AT_ONCE):
+            # Setting up anew is needed once after a change only.
+            self._commands(f"run {min(steps - done, AT_ONCE)} {'pre no ' if self._under_way else ''}post no")
+            self._under_way = True
 
     def timed(self, steps: int) -> dict[str, float]:
         """Go on by so many steps; seconds spent in each part, by LAMMPS' names ("Pair", "Kspace", "Neigh", ...)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,19 @@ class MDFolder:
         self.config.write_text(config.model_dump_json(indent=2) + "\n")
         versions = {name: metadata.version(name) for name in ("ase", "vesin")}
         self.environment.write_text(json.dumps({**describe_environment(), **versions}, indent=2) + "\n")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around what writes here. Raises HydrasurrError where the system refuses and names no file: a full disk."""
+        try:
+            yield
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise HydrasurrError(
+                f"cannot write to '{self.path}': {error.strerror or error}; once it can be written to, --resume goes "
+                "on from the last restart"
+            ) from error
 
 
 def _refuse_changes(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:

@@ -78,8 +78,8 @@ class Restart:
                 arrays = {name: file[name] for name in _ARRAYS}
                 anchor = file.get("anchor")
                 rest = json.loads(str(file["rest"]))
+            return cls(anchor=anchor, **arrays, **rest)
         except FileNotFoundError:
             raise HydrasurrError(f"no restart file '{path}'") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise HydrasurrError(f"cannot read the restart file '{path}': {error}") from error
-        return cls(anchor=anchor, **arrays, **rest)

@@ -12,7 +12,7 @@ import torch
 from ase import Atoms
 from ase.io import write
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.md.analysis.thermo import Thermo
 from hydrasurr.md.config import MDConfig
@@ -25,7 +25,7 @@ from hydrasurr.md.nvt import Bussi, Langevin
 from hydrasurr.md.restart import Restart
 from hydrasurr.md.resumable import Resumable
 from hydrasurr.md.state import State, begin
-from hydrasurr.md.trajectory import DcdWriter, TrajectoryWriter, XyzWriter
+from hydrasurr.md.trajectory import DcdWriter, TrajectoryWriter, XyzWriter, dcd_box
 from hydrasurr.md.velocities import at_rest, maxwell_boltzmann
 from hydrasurr.md.watch import Watcher
 from hydrasurr.surrogate.potentials.contract import Potential
@@ -71,7 +71,7 @@ def run(
                 watcher.step(simulation.dynamics.state, simulation.step)
             simulation.save()
             ended = "finished" if simulation.step == config.steps else f"stopped by {stop.reason}"
-        except HydrasurrError as error:
+        except (HydrasurrError, OSError) as error:
             ended = f"failed: {error}"
             raise
         finally:
@@ -99,15 +99,22 @@ class Simulation:
         self._structure: Atoms | None = None
         if resumed:
             restart = Restart.read(folder.restart)
+            if restart.step > config.steps:
+                raise ConfigError(
+                    f"'{folder.path}' has come to step {restart.step:,} already, and steps is {config.steps:,}; give "
+                    "as many or more to go on, or name another folder with --out"
+                )
             state, self.step, self._marks, memory = self._resumed(restart), restart.step, restart.marks, restart.memory
             restore_counts(potential, memory["guards"])
         else:
             state, self.step, self._marks, memory = self._begun(), 0, {}, {}
+        if config.trajectory and config.trajectory.format == "dcd":
+            dcd_box(state.systems)  # raises before anything is deleted
         self.dynamics = _dynamics(config, state, self.potential, memory.get("dynamics"))
         self.monitor = Monitor(config.stops, config.timestep_fs, RunningLine(**memory.get("drift", {})))
 
     def _begun(self) -> State:
-        self._structure = atoms = self.config.structure.build() * self.config.repeat
+        self._structure = atoms = _repeated(self.config.structure.build(), self.config.repeat)
         systems = Systems.from_ase(atoms)
         return begin(systems, self.potential, _momenta(atoms, systems, self.config), atoms.get_masses())
 
@@ -119,18 +126,19 @@ class Simulation:
     def files(self) -> Iterator[None]:
         """While inside, log and trajectory are open. A fresh run records its begin."""
         state, marks = self.dynamics.state, self._marks
-        self._log = LogWriter(self.folder.log, marks.get("log", 0))
-        self._trajectory = _writer(self.config, self.folder, state.systems, marks.get("trajectory", 0))
-        try:
-            if self._structure is not None:
-                write(self.folder.structure, self._structure, format="extxyz")
-                self._check_and_record()
-                self.save()
-            yield
-        finally:
-            self._log.close()
-            if self._trajectory:
-                self._trajectory.close()
+        with self.folder.writing():
+            self._log = LogWriter(self.folder.log, marks.get("log", 0))
+            self._trajectory = _writer(self.config, self.folder, state.systems, marks.get("trajectory", 0))
+            try:
+                if self._structure is not None:
+                    write(self.folder.structure, self._structure, format="extxyz")
+                    self._check_and_record()
+                    self.save()
+                yield
+            finally:
+                self._log.close()
+                if self._trajectory:
+                    self._trajectory.close()
 
     def advance(self) -> None:
         """One step, with all that is due after it."""
@@ -167,6 +175,20 @@ class Simulation:
         }
         marks, anchor = self.flush(), self.potential.anchor
         Restart.of(self.dynamics.state, self.step, anchor=anchor, memory=memory, marks=marks).write(self.folder.restart)
+
+
+def _repeated(atoms: Atoms, cells: tuple[int, int, int]) -> Atoms:
+    """Copies along the cell vectors. Raises HydrasurrError for what a run would not heed."""
+    if atoms.constraints:
+        kinds = ", ".join(dict.fromkeys(type(constraint).__name__ for constraint in atoms.constraints))
+        raise HydrasurrError(
+            f"the structure has constraints ({kinds}), but a run moves all atoms; write it without them (in extended "
+            "XYZ: without the column move_mask)"
+        )
+    for count, vector, name in zip(cells, atoms.cell, "abc", strict=True):
+        if count > 1 and not vector.any():
+            raise ConfigError(f"repeat is {list(cells)}, but the structure has no cell vector {name} to go along")
+    return atoms * cells
 
 
 def _momenta(atoms: Atoms, systems: Systems, config: MDConfig) -> np.ndarray | None:

@@ -12,12 +12,13 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from ase.geometry import cell_to_cellpar, cellpar_to_cell
-from ase.io import iread, read
+from ase.io import iread
 from ase.io.extxyz import write_extxyz
 
 from hydrasurr.errors import ConfigError, HydrasurrError, StructureError, missing_extra
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.md.frame import Frame
+from hydrasurr.md.systems import read_structure
 
 if TYPE_CHECKING:
     from MDAnalysis.lib.formats.libdcd import DCDFile
@@ -85,7 +86,8 @@ class DcdWriter(TrajectoryWriter):
     def __init__(self, path: Path, systems: Systems, timestep_fs: float, interval: int, keep: int = 0):
         open_dcd = _dcd_file()
         self._path, self._frames = path, 0
-        self._box = _box_of(systems)
+        self._box = dcd_box(systems)
+        old = self._old(keep) if keep else None
         fresh = path.with_name(path.name + ".new")
         self._file = open_dcd(str(fresh), "w")
         self._file.write_header(
@@ -96,15 +98,22 @@ class DcdWriter(TrajectoryWriter):
             delta=timestep_fs / AKMA_FS,
             is_periodic=1,
         )
-        if keep:
-            self._copy(open_dcd(str(path)), keep)
+        if old is not None:
+            for frame in islice(old, keep):
+                self._add(frame.xyz)
+            old.close()
         os.replace(fresh, path)  # until here the old file was whole; the open file goes on under its new name
 
-    def _copy(self, old: DCDFile, keep: int) -> None:
+    def _old(self, keep: int) -> DCDFile:
+        """The existing file. Raises HydrasurrError if it has lost frames."""
+        try:
+            old = _dcd_file()(str(self._path))
+        except OSError as error:
+            lost = f"has lost what was written before the restart ({keep} frames)"
+            raise HydrasurrError(f"'{self._path}' {lost}: {error}") from error
         if len(old) < keep:
             raise HydrasurrError(f"'{self._path}' has {len(old)} frames, but {keep} were there at the restart")
-        for frame in islice(old, keep):
-            self._add(frame.xyz)
+        return old
 
     def write(self, frame: Frame) -> None:
         self._add(frame.systems.positions)
@@ -137,15 +146,21 @@ def read_trajectory(path: str | Path, structure: str | Path | None = None) -> It
     try:
         for index, atoms in enumerate(iread(path, ":")):
             yield Frame.from_ase(atoms, step=index)
-    except (OSError, ValueError, KeyError, IndexError, AssertionError) as error:  # ASE has no error of its own
-        raise HydrasurrError(f"cannot read the trajectory '{path}': {error}") from error
+    except HydrasurrError:
+        raise
+    except Exception as error:  # ASE's readers raise whatever a malformed line leads to
+        raise HydrasurrError(f"cannot read the trajectory '{path}': {type(error).__name__}: {error}") from error
 
 
 def _read_dcd(path: Path, structure: Path) -> Iterator[Frame]:
     if not structure.is_file():
         raise HydrasurrError(f"'{path}' does not tell the elements, and there is no '{structure}' that would")
-    atoms = read(structure)
-    with _dcd_file()(str(path)) as file:
+    atoms = read_structure(structure)
+    try:
+        opened = _dcd_file()(str(path))
+    except OSError as error:
+        raise HydrasurrError(f"cannot read the trajectory '{path}': {error}") from error
+    with opened as file:
         header = file.header
         if header["natoms"] != len(atoms):
             raise StructureError(f"'{path}' has {header['natoms']} atoms, and '{structure}' has {len(atoms)}")
@@ -181,8 +196,12 @@ def _dcd_file() -> type[DCDFile]:
     return DCDFile
 
 
-def _box_of(systems: Systems) -> list[float]:
-    """Edges and cosines of the angles of the cell in the order of NAMD; zeros without a cell."""
+def dcd_box(systems: Systems) -> list[float]:
+    """Edges and cosines of the angles of the cell in the order of NAMD; zeros without a cell.
+
+    Raises ConfigError for a cell that a DCD file cannot hold, and HydrasurrError without MDAnalysis.
+    """
+    _dcd_file()
     cell = systems.cell[0]
     if not systems.pbc.any():
         return [0.0] * 6

@@ -112,13 +112,18 @@ class GraphNetwork(nn.Module):
         """The floating type of the weights."""
         return self.node_encoder.weight.dtype
 
-    def forward(self, batch: GraphBatch) -> Prediction:
-        """Predict a batch. Raises RuntimeError if it holds codes that the schema does not have."""
+    def embed(self, batch: GraphBatch) -> Tensor:
+        """Features of nodes, `[N, hidden]` in the batch's order. Raises RuntimeError for codes beyond the schema."""
         h = self.node_encoder(batch.x)
         edges = self.edge_encoder(batch)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             update = self.dropout(self.activation(norm(conv(h, edges))))
             h = h + update if self.config.residual else update
+        return h
+
+    def forward(self, batch: GraphBatch) -> Prediction:
+        """Predict a batch. Raises RuntimeError if it holds codes that the schema does not have."""
+        h = self.embed(batch)
         with torch.autocast(h.device.type, enabled=False):  # the last digits count in what is regressed
             h = h.to(self.dtype)
             graph, graph_log_variance = self.graph_heads(pool(h, batch, self.config.pooling))

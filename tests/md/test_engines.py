@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.graphs.systems import Systems
 from hydrasurr.md.engines import Engine, LammpsEngine, OwnEngine, choose_engine
 from hydrasurr.md.state import State, begin
 from hydrasurr.md.systems import ARGON_EPSILON_EV, ARGON_SIGMA
-from tests.md.small_argon import argon_state, lennard_jones
+from hydrasurr.surrogate.potentials.contract import Evaluation
+from tests.md.small_argon import Springs, argon_state, lennard_jones
+from tests.runs import ROOT, environment
 
 STYLE = f"pair_style lj/cut 6.0\npair_coeff 1 1 {ARGON_EPSILON_EV:.17g} {ARGON_SIGMA}\npair_modify shift yes\n"
 
@@ -77,16 +84,41 @@ def test_what_lammps_says_reaches_the_user() -> None:
 
 
 def test_energies_that_are_no_numbers_are_told() -> None:
+    """Also after the last step."""
+
+    class Bottomless(Springs):
+        """Springs with a hole where atoms have been pushed to."""
+
+        def evaluate(self, systems: Systems) -> Evaluation:
+            found = super().evaluate(systems)
+            still = np.array_equal(systems.positions, self.places)
+            return found if still else replace(found, energy=found.energy - np.inf)
+
     state = argon_state(lennard_jones())
-    positions = state.systems.positions.copy()
-    positions[1] = positions[0]
-    state = replace(state, systems=replace(state.systems, positions=positions))
     with (
-        np.errstate(all="ignore"),
-        OwnEngine(state, lennard_jones(), 1.0) as run,
+        OwnEngine(state, Bottomless(state.systems.positions, 1.0), 1.0) as run,
         pytest.raises(HydrasurrError, match="fallen apart"),
     ):
         run.run(1)
+
+
+def test_ctrl_c_is_heard_while_lammps_runs() -> None:
+    code = (
+        "from tests.md.test_engines import *\n"
+        "with LammpsEngine(argon_state(lennard_jones()), STYLE, 1.0) as run:\n"
+        "    print('begun', flush=True)\n"
+        "    run.run(10**8)\n"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment(), text=True, **pipes)
+    try:
+        assert process.stdout.readline() == "begun\n", process.stderr.read()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "KeyboardInterrupt" in errors
 
 
 def test_lammps_is_chosen_where_it_is() -> None:

@@ -144,6 +144,12 @@ def test_unreadable_trajectories(tmp_path: Path) -> None:
     (tmp_path / "t.extxyz").write_text("5\nonly a comment\nAr 0 0 0\n")
     with pytest.raises(HydrasurrError, match=r"cannot read the trajectory '.*t.extxyz'"):
         list(read_trajectory(tmp_path / "t.extxyz"))
+    for name, text in {"t.unknown": "text\n", "empty.extxyz": "", "t.dcd": "short"}.items():
+        (tmp_path / name).write_text(text)
+        write(tmp_path / "structure.extxyz", Atoms("Ar"))
+        with pytest.raises(HydrasurrError, match=f"cannot read the trajectory '.*{name}'"):
+            list(read_trajectory(tmp_path / name))
+    (tmp_path / "structure.extxyz").unlink()
     (frame,) = _frames(1)
     writer = DcdWriter(tmp_path / "t.dcd", frame.systems, 2.0, 5)
     writer.write(frame)

@@ -31,6 +31,8 @@ CHANCE = 1.5
 """A mean deviation of g(r) up to so many times that of Lennard-Jones from another start is taken for chance."""
 SIGNIFICANT = 4
 """A difference is told in words from so many standard errors on."""
+MEASURED_K, MEASURED_DENSITY = 85, 1.41
+"""Temperature and density (g/cm^3) of the measured g(r): Yarnell et al. (1973), 0.02125 atoms/Angstrom^3."""
 SOURCE = "X. Shen et al., PNNL-38353 (2025)"
 
 
@@ -150,17 +152,19 @@ section 4, of a network and frames of its own.</p>
         if self.measured:
             r, g = self.measured
             k = int(g.argmax())
+            milder = self.settings.temperature_K > MEASURED_K and self.settings.density_g_cm3 < MEASURED_DENSITY
+            apart = "colder and denser than these runs, so its peaks are higher; " if milder else ""
             note = (
-                f"<p class=\"note\">The measured curve is of neutrons at 85 K and the density of the liquid there "
-                f"(Yarnell et al., Phys. Rev. A 7, 2130, 1973): colder and denser than these runs, so its peaks are "
-                f"higher; the first one is {g[k]:.2f} at {r[k]:.2f} Å.</p>"
+                f'<p class="note">The measured curve is of neutrons at {MEASURED_K} K and {MEASURED_DENSITY:g} g/cm³ '
+                f"(Yarnell et al., Phys. Rev. A 7, 2130, 1973): {apart}the first peak is {g[k]:.2f} at {r[k]:.2f} Å."
+                "</p>"
             )
         r_min = self.numbers["fit"]["r_min"]
         return f"""<p>What {NAMES[AGAIN]} deviates by is chance: the same potential from other velocities. A liquid's
 g(r) at a given density is decided by how near atoms can come to each other. Errors of the force that vary little with
-distance pull on an atom from all sides and cancel, so g(r) looks right where the energy and the pressure are already
-wrong: see the next section.{self._hidden()} The network was trained down to {r_min:.2f} Å; below, its force goes on
-along a straight line.</p>
+distance pull on an atom from all sides and cancel, so g(r) can look right where the energy and the pressure are
+already wrong: see the next section.{self._hidden()} The network was trained down to {r_min:.2f} Å; below, its force
+goes on along a straight line.</p>
 <div class="grid curve">{both}</div>{note}<div class="scroll">{table}</div>{self._failures("md")}"""
 
     def _hidden(self) -> str:
@@ -194,13 +198,14 @@ along a straight line.</p>
         header = ["run", "temperature", "potential energy", "pressure", "diffusion", "drift"]
         units = ["", "K", "meV/atom", "bar", "10⁻⁵ cm²/s", "meV/atom/ps"]
         table = _table(header, units, rows)
-        plan = self.settings.dynamics
+        plan, around = self.settings.dynamics, self.settings.neighbours
+        nve_ps = float(curves[REFERENCE]["nve_time"][-1])
         return f"""<p>{plan.length_ps:g} ps at constant temperature for each run, all but {NAMES[AGAIN]} from the same
-positions and velocities, and {plan.nve_ps:g} ps at constant energy for the drift. The band is Lennard-Jones with its
+positions and velocities, and {nve_ps:g} ps at constant energy for the drift. The band is Lennard-Jones with its
 standard error. Energy and pressure are those of the truncated potential, without corrections for what lies beyond
 the cutoff. The energy of a network is the integral of its force, so a small error over the whole range adds up in it,
-and in the pressure over some fifty neighbours of each atom. A pair force conserves energy in whatever format: drift
-tells of the time step and of jumps of the force, not of its accuracy.</p>
+and in the pressure over some {around:.0f} neighbours of each atom. A pair force conserves energy in whatever format:
+drift tells of the time step and of jumps of the force, not of its accuracy.</p>
 <div class="grid curve">{over_time}</div><div class="grid two">{panels}</div><div class="scroll">{table}</div>"""
 
     def _rollout(self) -> str:
@@ -213,12 +218,14 @@ tells of the time step and of jumps of the force, not of its accuracy.</p>
         header += ["fluctuation, network", "fluctuation, table"]
         units = ["", "eV/Å", "Å", "meV/atom", "meV/atom", "meV/atom"]
         table = _table(header, units, rows)
-        plan = self.settings
+        plan, ran = self.settings, [facts for facts in self.numbers["rollout"].values() if "failed" not in facts]
+        length = ran[0]["length_ps"] if ran else plan.dynamics.rollout_ps
+        steps = " BF16 knows few distances and so its force has steps, which a table rounds off."
         return f"""<p>The runs above take each format as a table of 4,000 distances, as LAMMPS does. Here the network
-itself, by velocity Verlet with {plan.timestep_fs:g} fs, runs for {plan.dynamics.rollout_ps:g} ps beside its table from
-the same moment: root mean square differences of forces and positions, the largest difference of energies, and the
-standard deviation of the total energy in each. BF16 knows few distances and so its force has steps, which a table
-rounds off.</p><div class="scroll">{table}</div>{self._failures("rollout")}"""
+itself, by velocity Verlet with {plan.timestep_fs:g} fs, runs for {length:g} ps beside its table from the same moment:
+root mean square differences of forces and positions, the largest difference of energies, and the standard deviation of
+the total energy in each.{steps if "bf16" in plan.formats else ""}</p>
+<div class="scroll">{table}</div>{self._failures("rollout")}"""
 
     def _time(self) -> str:
         sizes = self.numbers["scaling"]

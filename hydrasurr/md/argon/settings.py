@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from ase import units
+from ase.data import atomic_masses
 from pydantic import Field, model_validator
 
 from hydrasurr.md.reference import ArgonReference
@@ -101,6 +103,12 @@ class ArgonStudy(Strict):
             skin=self.skin,
             seed=self.seed,
         )
+
+    @property
+    def neighbours(self) -> float:
+        """Atoms within the cutoff of one, in the mean."""
+        atoms_per_A3 = self.density_g_cm3 / (1e24 * 1000 * units._amu * atomic_masses[18])
+        return 4 / 3 * math.pi * self.fit.cutoff**3 * atoms_per_A3
 
     def steps(self, picoseconds: float) -> int:
         """Time steps of a time, one or more."""

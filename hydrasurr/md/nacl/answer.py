@@ -16,6 +16,8 @@ from hydrasurr.tables import significant
 from hydrasurr.training import page
 
 SOURCE = "X. Shen et al., PNNL-38353 (2025)"
+NEAR = 0.9
+"""An error is as good as another from so much of it on."""
 
 
 def answer(study: NaClStudy, numbers: Mapping[str, Any]) -> str:
@@ -40,9 +42,10 @@ class _Answer:
             f"<b>Can a network learn the part of reciprocal space?</b> The best of pairs here, {escape(learned)}, is "
             f"wrong by {_milli(error)} meV/Å on the crystal it learned from: {_percent(facts['of_far'])} of that part, "
             f"{_percent(facts['of_total'])} of all forces. Damped shifted forces, a formula with one number to choose, "
-            f"are wrong by {_milli(other)} meV/Å at {_cutoff(dsf)}. {_verdict(error, other)} More training could not "
-            f"change that: least squares give the best that any function of pairs can do, {self._bounds()}. What is "
-            "missed is the field of the dipoles beyond the cutoff, which pairs within it do not know."
+            f"are wrong by {_milli(other)} meV/Å at {_cutoff(dsf)}. {_verdict(error, other)} "
+            f"{self._more_training(min(error, other))} least squares give the best that any function of pairs can do, "
+            f"{self._bounds()}. What that misses is the field of the dipoles beyond the cutoff, which pairs within it "
+            "do not know."
         ]
         if GRAPH in far:
             lines.append(self._graph_answer(found))
@@ -53,12 +56,18 @@ class _Answer:
         )
         if "speedup" in found:
             lines.append(self._speed(found, learned))
+        slower = ": what makes a stand-in fast is the table, which any function of the distance can be put into"
         lines.append(
             f"In torch, at {found['ions']:,} ions, a pair network with a cutoff of {self.study.cutoff:g} Å, taken "
-            f"pair by pair in FP32, takes {found['network']:.1f} times as long as the far part on its mesh: what makes "
-            "a stand-in fast is the table, which any function of the distance can be put into."
+            f"pair by pair in FP32, takes {found['network']:.1f} times as long as the far part on its mesh"
+            f"{slower if found['network'] > 1 else ''}."
         )
         return "".join(f"<p>{line}</p>" for line in lines) + self._gain()
+
+    def _more_training(self, reached: float) -> str:
+        """Whether the bound leaves something to gain."""
+        best = min(bound["fitted"] for bound in self.numbers["bound"].values())
+        return "More training could not change that:" if best > NEAR * reached else "More could be gained:"
 
     def _bounds(self) -> str:
         bounds = self.numbers["bound"].items()
@@ -97,13 +106,13 @@ class _Answer:
         gained = ", ".join(f"{value:.1f} times at {name.removeprefix('table ')} Å" for name, value in tables.items())
         own = ", ".join(f"{alone[name]:.1f} at {name.removeprefix('table ')} Å" for name in tables)
         return (
-            f"<b>Is it worth it?</b> At {found['ions']:,} ions in LAMMPS on one core, one table of everything without "
-            f"reciprocal space is faster than <code>born/coul/long</code> and PPPM by {gained}. But {speed[near]:.1f} "
-            "of that is the table's: with the near part of Coulomb in it and PPPM as before, nothing is lost. What "
-            f"leaving reciprocal space out adds is a factor of {own}; if it cost nothing at all, {found['most']:.1f}. "
-            f"{self._looser(found, learned)} The order of magnitude that {SOURCE}, predicts (summary, Fig. 14) is "
-            f"{'reached' if tables[best] >= GUESS else 'not reached'} here: the most is {tables[best]:.1f}. There it "
-            "is about GPUs, where reciprocal space takes more of a step."
+            f"<b>Is it worth it?</b> At {found['ions']:,} ions in LAMMPS on one core, the speed of one table of "
+            "everything without reciprocal space is, in that of <code>born/coul/long</code> and PPPM, "
+            f"{gained}. But {speed[near]:.1f} of that is the table's: with the near part of Coulomb in it and PPPM as "
+            f"before, nothing is lost. What leaving reciprocal space out adds is a factor of {own}; if it cost nothing "
+            f"at all, {found['most']:.1f}. {self._looser(found, learned)} The order of magnitude that {SOURCE}, "
+            f"predicts (summary, Fig. 14) is {'reached' if tables[best] >= GUESS else 'not reached'} here: the most is "
+            f"{tables[best]:.1f}. There it is about GPUs, where reciprocal space takes more of a step."
         )
 
     def _looser(self, found: Mapping[str, Any], learned: str) -> str:
@@ -138,7 +147,7 @@ class _Answer:
 def _verdict(learned: float, formula: float) -> str:
     if learned > 1.05 * formula:
         return "So learning is worse than the formula."
-    if learned > 0.9 * formula:
+    if learned > NEAR * formula:
         return "So learning gives no more than the formula."
     return f"So learning gives {100 * (1 - learned / formula):.0f} % less error than the formula."
 

@@ -54,7 +54,7 @@ def place(model: RockSalt, name: str) -> tuple[Systems, float]:
     """Where to begin, and the temperature."""
     study, atoms = model.study, model.atoms()
     if name == "strained":
-        cell = atoms.cell.array
+        cell = atoms.cell.array.copy()  # `array` is the cell itself: atoms are scaled from the old one to the new
         cell[0] *= 1 + study.limits.strain
         atoms.set_cell(cell, scale_atoms=True)
     elif name == "vacancies":
@@ -64,7 +64,7 @@ def place(model: RockSalt, name: str) -> tuple[Systems, float]:
         far = chlorine[atoms.get_distances(sodium, chlorine, mic=True).argmax()]
         del atoms[[sodium, far]]
     elif name == "slab":
-        cell = atoms.cell.array
+        cell = atoms.cell.array.copy()
         cell[2, 2] += study.limits.vacuum
         atoms.set_cell(cell)
     return Systems.from_ase(atoms), study.limits.hot_K if name == "hot" else study.temperature_K

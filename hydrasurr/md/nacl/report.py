@@ -201,11 +201,10 @@ is computed in FP64 only.</p>
         of_others = page.table(["", *heads], others, numeric=len(heads))
         where = "".join(f"<li><b>{name}</b>: {escape(text)}{self._detail(name)}</li>" for name, text in PLACES.items())
         arrays = {n: self.results[f"far-{n}"].arrays for n in far if n not in (NONE, P3M)}
-        both = ("reference", "predicted")
-        limits = parity_limits(*(np.concatenate([columns[key] for columns in arrays.values()]) for key in both))
+        clouds = {name: (columns["reference"], columns["predicted"]) for name, columns in arrays.items()}
+        limits = parity_limits(*map(np.concatenate, zip(*clouds.values(), strict=True))) if clouds else None
         panels = []
-        for name, columns in arrays.items():
-            pair = columns["reference"], columns["predicted"]
+        for name, pair in clouds.items():
             cloud = parity(*pair, _metrics(*pair), limits, "eV/Å", name_of(name), SQUARE)
             panels.append(page.figure(cloud, f"far-{name}", f"far forces by {name_of(name)}"))
         dampings = self.numbers["damping"].items()

@@ -15,6 +15,9 @@ from hydrasurr.training.pair_fit import PairFitConfig
 Edge = Annotated[int, Field(ge=3, le=40)]
 """Cubic cells of eight ions along each edge of the box; three are the fewest without ions that see themselves."""
 
+TAKEN = "reference", "again", "p3m", "none", "graph"
+"""What else a study has runs, fits or far forces of."""
+
 
 class ReferenceSettings(Strict):
     """The trajectory that gives the forces to learn: constant energy, after an equilibration at the temperature."""
@@ -136,9 +139,11 @@ class NaClStudy(Strict):
     @field_validator("learned")
     @classmethod
     def _names(cls, learned: dict[str, LearnedSettings]) -> dict[str, LearnedSettings]:
-        taken = [name for name in learned if name in FORMATS or not name.replace("-", "").replace(".", "").isalnum()]
-        if taken:
-            raise ValueError(f"'{taken[0]}' is no name for a replacement: letters, digits, '-', '.', and no format")
+        for name in learned:
+            if not name.replace("-", "").replace(".", "").isalnum():
+                raise ValueError(f"'{name}' is no name for a replacement: letters, digits, '-' and '.'")
+            if name in (*FORMATS, *TAKEN) or name.startswith(("dsf-", "near-")):
+                raise ValueError(f"'{name}' is no name for a replacement: something else in the study is called so")
         return learned
 
     @field_validator("formats")

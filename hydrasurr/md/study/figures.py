@@ -18,6 +18,7 @@ NAMES = {
     "bf16": "BF16",
     "bf16_hidden": "BF16 hidden",
     "int8": "INT8",
+    "int8_refit": "INT8 refit",
     "int4": "INT4",
     "int4_refit": "INT4 refit",
 }
@@ -30,6 +31,7 @@ COLOR = {
     "bf16": "val",
     "bf16_hidden": "optimizer",
     "int8": "test",
+    "int8_refit": "evaluate",
     "int4": "backward",
     "int4_refit": "all_reduce",
 }

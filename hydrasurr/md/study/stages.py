@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.errors import ConfigError, HydrasurrError
-from hydrasurr.strict import Strict
+from hydrasurr.strict import Strict, read_json
 from hydrasurr.training.folder import describe_environment
 
 FACTS = "facts"
@@ -74,7 +74,7 @@ class StudyFolder:
         if self.config.exists() and force:
             self._clear(resolved)
         elif self.config.exists():
-            _refuse_changes(json.loads(self.config.read_text()), resolved, self.path)
+            _refuse_changes(read_json(self.config), resolved, self.path)
             return
         elif self.path.is_dir() and any(self.path.iterdir()):
             raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
@@ -85,7 +85,7 @@ class StudyFolder:
 
     def _clear(self, resolved: dict[str, Any]) -> None:
         """Delete an older study, but nothing else that lies there."""
-        if json.loads(self.config.read_text()).keys() != resolved.keys():
+        if read_json(self.config).keys() != resolved.keys():
             raise HydrasurrError(f"'{self.path}' holds something else than this study; --out names another folder")
         for file in (self.config, self.environment, self.report, self.numbers):
             file.unlink(missing_ok=True)

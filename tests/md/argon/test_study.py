@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.graphs.neighbours import NeighbourList
+from hydrasurr.graphs.systems import Systems
 from hydrasurr.md.argon.settings import load_study
 from hydrasurr.md.argon.summary import read_measured
 from hydrasurr.md.study.stages import Result, StudyFolder
+from hydrasurr.md.systems import liquid_argon
 from tests.runs import command, environment, start
 
 TINY = {
@@ -162,6 +165,12 @@ def test_errors_say_what_to_do(killed: tuple[Path, dict[str, int]], tmp_path: Pa
         StudyFolder(tmp_path).prepare(load_study())
     with pytest.raises(HydrasurrError, match="cannot read the measured curve"):
         read_measured(tmp_path / "missing.txt")
+
+
+def test_neighbours_within_the_cutoff() -> None:
+    study = load_study(quick=True, overrides=["fit.cutoff=10"])
+    pairs = NeighbourList(10.0).pairs(Systems.from_ase(liquid_argon(864, arrangement="random")))
+    assert study.neighbours == pytest.approx(2 * len(pairs) / 864, rel=0.03)
 
 
 def test_force_begins_anew(tmp_path: Path) -> None:

@@ -85,7 +85,11 @@ def test_places(model: RockSalt) -> None:
     assert temperature == 298 and systems["hot"][1] == model.study.limits.hot_K
     numbers = systems["vacancies"][0].numbers
     assert len(numbers) == 214 and (numbers == 11).sum() == (numbers == 17).sum()
-    assert np.allclose(systems["strained"][0].volume, crystal.volume * (1 + model.study.limits.strain))
+    strained = systems["strained"][0]
+    assert np.allclose(strained.volume, crystal.volume * (1 + model.study.limits.strain))
+    # Ions go with the cell: each is where it was in terms of cell vectors.
+    inside = [one.positions @ np.linalg.inv(one.cell[0]) for one in (strained, crystal)]
+    assert np.allclose(*inside)
     slab = systems["slab"][0]
     assert slab.cell[0, 2, 2] == pytest.approx(crystal.cell[0, 2, 2] + model.study.limits.vacuum)
     assert np.allclose(slab.positions, crystal.positions)

@@ -108,6 +108,9 @@ def test_settings_that_do_not_fit_are_refused() -> None:
         load_study(overrides=['formats=["int4"]'])
     with pytest.raises(ConfigError, match="'int4' is no name for a replacement"):
         load_study(overrides=['learned={"int4":{}}'])
+    for name in ("graph", "reference", "dsf-8.5"):
+        with pytest.raises(ConfigError, match=f"'{name}' is no name .*: something else in the study is called so"):
+            load_study(overrides=[f'learned={{"{name}":{{}}}}'])
     assert load_study(quick=True, cells=5).ions == 1000
 
 

@@ -28,3 +28,10 @@ def test_force_leaves_what_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(HydrasurrError, match="something else than this study"):
         StudyFolder(tmp_path).prepare(load_study(), force=True)
     assert (tmp_path / "config.json").exists()
+
+
+def test_damaged_settings_are_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"atoms": 8')
+    for force in (False, True):
+        with pytest.raises(ConfigError, match=r"config.json', line 1, column 12: not JSON"):
+            StudyFolder(tmp_path).prepare(load_study(), force=force)
