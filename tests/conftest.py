@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# A shell makes what it starts in the background deaf to Ctrl-C, and its children with it; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Shared machines stall: slowness is no failure. The same examples every time, so that a run can be repeated;
 # `--hypothesis-profile=explore` looks for new ones.

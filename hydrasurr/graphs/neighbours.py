@@ -12,6 +12,10 @@ from vesin import NeighborList as VesinList
 from hydrasurr.errors import StructureError
 from hydrasurr.graphs.systems import Systems
 
+FARTHEST = 1e5
+"""Angstrom that atoms of a system without a cell may be apart: vesin divides by zero, which ends the process, where a
+few fragments are some hundred thousand cutoffs apart."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -75,7 +79,7 @@ class NeighbourList:
         return self.__dict__ | {"_lists": []}  # a copy, or another process, searches anew
 
     def pairs(self, systems: Systems) -> Pairs:
-        """The pairs of all systems. Raises StructureError where positions are no finite numbers."""
+        """The pairs of all systems. Raises StructureError where positions are no finite numbers, or far out."""
         while len(self._lists) < len(systems):
             vesin = VesinList(cutoff=self.cutoff, full_list=False, skin=self.skin, n_threads=self.threads)
             self._lists.append(vesin)
@@ -95,8 +99,20 @@ class NeighbourList:
     def _search(self, slot: int, system: Systems) -> Pairs:
         # Without a copy, vesin returns i, j and S in its own memory, which the next search overwrites.
         search, cell, pbc = self._lists[slot], system.cell[0], system.pbc[0]
+        if len(system.positions) and not pbc.all():
+            _require_one_place(system.positions)
         try:
             i, j, *rest = search.compute(system.positions, cell, pbc, "ijSDd", copy=False)
         except RuntimeError as error:
             raise StructureError(f"no neighbours can be found: {error}") from error
         return Pairs(i.astype(np.int64), j.astype(np.int64), *(a if a.flags.owndata else a.copy() for a in rest))
+
+
+def _require_one_place(positions: np.ndarray) -> None:
+    """Raises StructureError where atoms without a cell are so far apart that the search would end the process."""
+    apart = np.ptp(positions, axis=0).max()
+    if apart > FARTHEST:
+        raise StructureError(
+            f"atoms are {apart:.4g} Angstrom apart: the system has flown apart; try a shorter time step, and see that "
+            "no atoms lie on top of each other and that positions are in Angstrom"
+        )

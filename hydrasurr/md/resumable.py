@@ -6,16 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from hydrasurr.errors import StructureError
 from hydrasurr.graphs.neighbours import Pairs
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.surrogate.potentials.contract import Evaluation, Potential
 
 MOST_MOVED = 0.49
 """Part of the skin an atom may move before the list is searched again: just less than where it would be by itself."""
-FARTHEST = 1e5
-"""Angstrom that atoms of a system without a cell may be apart: vesin divides by zero, which ends the process, where a
-few fragments are some hundred thousand cutoffs apart."""
 
 
 class Resumable(Potential):
@@ -44,9 +40,6 @@ class Resumable(Potential):
         return self.potential.compute(systems, pairs)
 
     def evaluate(self, systems: Systems) -> Evaluation:
-        """As the potential. Raises StructureError if a system without a cell has flown apart."""
-        if not systems.pbc.all():
-            _in_one_place(systems.positions)
         skin = self.potential.skin
         if skin and self._moved(systems.positions) > MOST_MOVED * skin:
             self.potential.skin = skin  # which forgets the neighbour list
@@ -66,12 +59,3 @@ class Resumable(Potential):
             return np.inf
         step = positions - self.anchor
         return float(np.sqrt(np.einsum("ij,ij->i", step, step).max()))
-
-
-def _in_one_place(positions: np.ndarray) -> None:
-    apart = np.ptp(positions, axis=0).max(initial=0.0)
-    if not apart < FARTHEST:
-        raise StructureError(
-            f"atoms are {apart:.4g} Angstrom apart: the system has flown apart; try a shorter timestep_fs, and see "
-            "that no atoms of the structure lie on top of each other"
-        )
