@@ -1,0 +1,1 @@
+"""Molecular design by reinforcement learning: environments, rewards, agents."""

@@ -1,0 +1,1 @@
+"""Molecules that are built step by step, many at a time, as arrays."""

@@ -1,0 +1,1 @@
+"""The arithmetic of reinforcement learning, as functions of arrays."""

@@ -1,0 +1,101 @@
+"""The project's graph layers with a number for each allowed action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hydrasurr.models.config import ModelConfig
+from hydrasurr.models.mlp import mlp
+from hydrasurr.models.network import GraphNetwork
+from hydrasurr.models.pooling import pool
+from hydrasurr.rl.environment.actions import ORDERS
+from hydrasurr.rl.environment.rules import Rules
+from hydrasurr.rl.environment.table import STATE_SCHEMA
+from hydrasurr.rl.policy.observation import Observation
+from hydrasurr.rl.policy.segments import segment_entropy, segment_log_softmax, segment_sum
+
+DEGREES = (0, 30, 45, 20, 5)
+"""Atoms of drug-like molecules by their bonds to heavy atoms, out of a hundred; layers that scale by degree use it."""
+BOND_ORDERS = 4
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a network says of `B` molecules with `K` allowed actions in all.
+
+    Attributes
+    ----------
+    score : float `[K]`: logits of a policy, or values of actions
+    value : float `[B]`: of the molecules
+    molecule : int64 `[K]`, of each action
+    """
+
+    score: Tensor
+    value: Tensor
+    molecule: Tensor
+
+    @property
+    def log_probability(self) -> Tensor:
+        """`[K]`: of the policy whose logits are the scores."""
+        return segment_log_softmax(self.score, self.molecule, len(self.value))
+
+    @property
+    def entropy(self) -> Tensor:
+        """`[B]`: of that policy, nats."""
+        return segment_entropy(self.log_probability, self.molecule, len(self.value))
+
+    @property
+    def action_value(self) -> Tensor:
+        """`[K]`: the value of the molecule and the advantage of the action, which is 0 on average over its actions.
+
+        Z. Wang et al., Dueling Network Architectures (arXiv:1511.06581), Eq. 9.
+        """
+        count = segment_sum(torch.ones_like(self.score), self.molecule, len(self.value))
+        mean = segment_sum(self.score, self.molecule, len(self.value)) / count
+        return (self.value - mean)[self.molecule] + self.score
+
+
+class ActionNetwork(nn.Module):
+    """Scores all allowed actions of molecules in one pass over their graphs.
+
+    An atom's features score what may be added to it; the sum and the product of two atoms' features, which do not
+    depend on their order, score the orders of their bond; the mean over atoms scores stopping and gives the value.
+
+    Parameters
+    ----------
+    config : of the graph network; its heads are not used
+    rules : which elements may be added
+    """
+
+    def __init__(self, config: ModelConfig, rules: Rules):
+        super().__init__()
+        self.graph = GraphNetwork(config, STATE_SCHEMA, (), [], [], DEGREES)
+        width, activation = config.hidden, config.activation
+
+        def head(inputs: int, outputs: int) -> nn.Sequential:
+            return nn.Sequential(mlp(inputs, width, 1, activation), nn.Linear(width, outputs))
+
+        self.present = nn.Embedding(2 * BOND_ORDERS, width)
+        self.add, self.bond = head(2 * width, len(rules.elements) * len(ORDERS)), head(4 * width, BOND_ORDERS)
+        self.stop, self.value = head(width, 1), head(width, 1)
+        for last in (self.add[-1], self.bond[-1], self.stop[-1]):  # begin with all actions alike likely
+            nn.init.normal_(last.weight, std=0.01)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, observation: Observation) -> Choice:
+        graphs = observation.graphs
+        h = self.graph.embed(graphs)
+        whole = pool(h, graphs, ("mean",))
+        score = h.new_empty(observation.num_actions)
+        adds = self.add(torch.cat([h, whole[graphs.graph_index]], 1))
+        score[observation.add] = adds[observation.add_node, observation.add_choice]
+        first, second = h[observation.pair[0]], h[observation.pair[1]]
+        order, ring = observation.pair_features
+        parts = [first + second, first * second, whole[graphs.graph_index[observation.pair[0]]]]
+        bonds = self.bond(torch.cat([*parts, self.present(2 * order + ring)], 1))
+        score[observation.bond] = bonds[observation.bond_pair, observation.bond_order]
+        score[observation.stop] = self.stop(whole)[:, 0]
+        return Choice(score, self.value(whole)[:, 0], observation.molecule)

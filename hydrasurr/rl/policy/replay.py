@@ -1,0 +1,109 @@
+"""Steps that are remembered and drawn again by priority."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from hydrasurr.rl.environment.molecules import Molecules
+from hydrasurr.rl.maths.priorities import importance, priority
+from hydrasurr.rl.maths.sum_tree import SumTree
+
+
+@dataclass
+class Transitions:
+    """`n` steps, each over one or several actions.
+
+    Attributes
+    ----------
+    states : the molecules before
+    after : the molecules `steps` later, or where the episode ended
+    action : int64 `[n]`, the number of the first action
+    reward : float32 `[n]`, the discounted sum of the rewards on the way
+    discount : float32 `[n]`, of the value of `after`; 0 where the agent stopped
+    """
+
+    states: Molecules
+    after: Molecules
+    action: np.ndarray
+    reward: np.ndarray
+    discount: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    @classmethod
+    def empty(cls, count: int, max_atoms: int) -> Transitions:
+        molecules = (Molecules.empty(count, max_atoms) for _ in range(2))
+        return cls(*molecules, np.zeros(count, np.int64), np.zeros(count, np.float32), np.zeros(count, np.float32))
+
+    def __getitem__(self, chosen: np.ndarray) -> Transitions:
+        return Transitions(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def __setitem__(self, chosen: np.ndarray, other: Transitions) -> None:
+        for field in fields(self):
+            getattr(self, field.name)[chosen] = getattr(other, field.name)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch of a replay.
+
+    Attributes
+    ----------
+    transitions : `n` of them
+    place : int64 `[n]`, where they are, for `update`
+    weight : float64 `[n]`, importance weights, at most 1
+    """
+
+    transitions: Transitions
+    place: np.ndarray
+    weight: np.ndarray
+
+
+class Replay:
+    """The last `capacity` transitions; when it is full the oldest make room.
+
+    Parameters
+    ----------
+    capacity : transitions
+    max_atoms : of molecules
+    alpha : exponent of priorities; 0: all are drawn alike
+    beta : exponent of the importance weights; 1 undoes the choice in full
+    seed : of draws
+    """
+
+    def __init__(self, capacity: int, max_atoms: int, alpha: float = 0.6, beta: float = 0.4, seed: int = 0):
+        self.capacity, self.alpha, self.beta = capacity, alpha, beta
+        self._kept = Transitions.empty(capacity, max_atoms)
+        self._tree = SumTree(capacity)
+        self._added = 0
+        self._random = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return min(self._added, self.capacity)
+
+    @property
+    def added(self) -> int:
+        """Transitions ever added."""
+        return self._added
+
+    def add(self, transitions: Transitions, error: np.ndarray) -> None:
+        """Remember transitions, of which `error` `[n]` says how surprising they were. At most `capacity` at a time."""
+        if len(transitions) > self.capacity:
+            raise ValueError(f"{len(transitions)} transitions do not fit in a replay of {self.capacity}")
+        place = (self._added + np.arange(len(transitions))) % self.capacity
+        self._kept[place] = transitions
+        self._tree[place] = priority(error, self.alpha)
+        self._added += len(transitions)
+
+    def sample(self, count: int) -> Drawn:
+        """Draw transitions by priority, with repeats. Raises ValueError if there are none."""
+        place = self._tree.sample(count, self._random)
+        probability = self._tree[place] / self._tree.total
+        return Drawn(self._kept[place], place, importance(probability, len(self), self.beta))
+
+    def update(self, place: np.ndarray, error: np.ndarray) -> None:
+        """Say how surprising drawn transitions are by now."""
+        self._tree[place] = priority(error, self.alpha)

@@ -1,0 +1,1 @@
+"""What molecules are worth: properties, goals for them, and the service that answers for many agents."""
