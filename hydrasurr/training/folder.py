@@ -19,7 +19,7 @@ from hydrasurr import __version__
 from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.stores import SPLITS, DatasetInfo
 from hydrasurr.stores.info import read_header
-from hydrasurr.strict import read_json
+from hydrasurr.strict import parse, read_json
 from hydrasurr.training.config import RunConfig, load_run_config
 from hydrasurr.training.tasks import units
 
@@ -85,7 +85,7 @@ class RunFolder:
                     "--out names another folder"
                 )
             if resume:
-                _refuse_changes(old, resolved, self.path)
+                _refuse_changes(parse(RunConfig, old, self.config).model_dump(mode="json"), resolved, self.path)
             elif force:
                 self._clear()
             else:
@@ -197,6 +197,7 @@ def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _refuse_changes(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
+    """Raise ConfigError if they differ; keys that a configuration of an older version lacks have their defaults."""
     before, after = _flat(old), _flat(new)
     changed = [k for k in sorted(before | after) if before.get(k) != after.get(k) and k not in HARMLESS]
     if changed:

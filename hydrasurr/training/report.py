@@ -247,6 +247,9 @@ def _communication(run: RunFiles) -> str:
     places = (("global", "over all ranks or nodes"), ("local", "within nodes"))
     parts = [f"{significant(sent[scope] / 1e6)} MB {place}" for scope, place in places if sent[scope]]
     text = "All-reduce is part of the backward pass; backward here is the rest of it."
+    exposed = sum(record["seconds"].get("exposed", 0.0) for record in run.records)
+    if exposed:
+        text += f" For {duration(exposed)} of it training waited, having computed all gradients (exposed)."
     return f"{text} The mean rank sent {' and '.join(parts)} of gradients." if parts else text
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from hydrasurr.training.ranks import share_of
 from hydrasurr.training.stop import StopRequest
 from hydrasurr.training.tasks import Task
 from hydrasurr.training.tasks.base import Batch
-from hydrasurr.training.timing import PhaseTimer
+from hydrasurr.training.timing import WITHIN_BACKWARD, PhaseTimer
 
 CONSENSUS_STEPS = 10
 """With several ranks, steps between two agreements on whether to go on."""
@@ -114,6 +115,7 @@ class Trainer:
         self.progress = Progress(world_size=ranks.world_size)
         self.timer = PhaseTimer(device)
         self._sent: Counter[str] = Counter()
+        self._compressor: dict[str, Any] | None = None  # state that the checkpoint resumed from has of it
         self._reset_epoch_sums()
 
     # -- the run --------------------------------------------------------------------------------------
@@ -135,6 +137,8 @@ class Trainer:
     def start(self) -> None:
         """Join the networks of all ranks; called by all of them together, once, before the first step."""
         self._parallel = self._distribute(self.network)
+        if self._compressor is not None and self.ranks.world_size > 1:
+            self._parallel.compressor.load_state_dict(self._compressor)
 
     def step(self, batches: Iterator[Batch]) -> bool:
         """Load the next batch and train on it: one step of `fit`. True if the optimizer moved."""
@@ -212,7 +216,7 @@ class Trainer:
         self._check_finite()
         seconds = self.timer.take()
         loss, graphs, sent, self._sums.sums = self._epoch_totals()
-        elapsed = max(sum(v for k, v in seconds.items() if k != "all_reduce"), 1e-9)
+        elapsed = max(sum(v for k, v in seconds.items() if k not in WITHIN_BACKWARD), 1e-9)
         record = EpochRecord(
             epoch=progress.epoch,
             updates=progress.updates,
@@ -265,7 +269,8 @@ class Trainer:
             return network
         if self.device.type == "cuda":
             network = self.network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        return data_parallel(network, self.config.communication, self.timer, self._sent, self.progress.updates)
+        communication, updates = self.config.communication, self.progress.updates
+        return data_parallel(network, communication, self.timer, self._sent, updates, self.seed)
 
     def _no_sync(self) -> contextlib.AbstractContextManager:
         return self._parallel.no_sync() if self.ranks.world_size > 1 else contextlib.nullcontext()
@@ -326,6 +331,7 @@ class Trainer:
     def _save(self) -> None:
         """Called by all ranks together."""
         loss, graphs, sent, sums = self._epoch_totals()
+        compressor = self._parallel.compressor.state_dict() if self.ranks.world_size > 1 else None
         if not self.ranks.is_root:
             return
         state = {
@@ -334,6 +340,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "ema": self.ema.state_dict() if self.ema else None,
+            "compressor": compressor,
             "progress": asdict(self.progress),
         }
         checkpoint.save(state, self.latest)
@@ -349,6 +356,7 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         if self.ema:
             self.ema.load_state_dict(state["ema"])
+        self._compressor = state.get("compressor")  # older checkpoints have none
         self.progress = Progress(**state["progress"])
         if self.progress.world_size != self.ranks.world_size:
             self.progress.world_size, self.progress.step = self.ranks.world_size, 0

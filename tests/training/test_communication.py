@@ -15,7 +15,6 @@ from hydrasurr.training import checkpoint
 from hydrasurr.training.config import load_run_config
 from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.report import write_report
-from hydrasurr.training.trainer import CONSENSUS_STEPS
 from tests.runs import write_config
 from tests.training.gradient_ranks import (
     LARGE,
@@ -31,20 +30,9 @@ from tests.training.gradient_ranks import (
     Section,
     backward,
     make_job,
-    run_ranks,
     small_network,
     train,
 )
-
-
-@pytest.fixture(scope="module")
-def two(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return run_ranks(2, dataset, tmp_path_factory.mktemp("two"))
-
-
-@pytest.fixture(scope="module")
-def four(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return run_ranks(4, dataset, tmp_path_factory.mktemp("four"))
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +83,7 @@ def test_buckets(two: Outcome) -> None:
     assert buckets["default"] == buckets["default, large"] == buckets["overlap"] == [1, 1, 1, 1]
     assert buckets["overlap, large"] == [1, 2, 2, 2]
     assert buckets["buckets"] == buckets["buckets, large"] == [1, 4, 4, 4]
+    assert two.steps[0]["buckets"]["waits"] == [1, 1, 1, 1]  # once a step, for what is not ready at its end
 
 
 @pytest.mark.parametrize("compression", ROUNDED)
@@ -115,9 +104,9 @@ def test_rounded_gradients_are_off_by_rounding(two: Outcome, four: Outcome, comp
 
 
 def test_factors_with_as_many_columns_as_the_gradient_has_ranks_are_exact(two: Outcome, four: Outcome) -> None:
-    """Each process adds a matrix of rank one; what is left is the 1e-8 that keeps zero gradients from dividing by 0."""
+    """Each process adds a matrix of rank one."""
     _assert_means(two, "factors later")
-    _assert_means(two, "factors", tolerance=1e-6)
+    _assert_means(two, "factors", tolerance=1e-12)
     _assert_means(four, "factors, 3 + 1", tolerance=1e-12)
     assert two.steps[0]["factors"]["sent"][-1]["global"] < two.steps[0]["factors"]["sent"][0]["global"] / 4
 
@@ -168,12 +157,17 @@ def test_bytes_sent_by_node(four: Outcome) -> None:
 
 
 def _factor_bytes(shapes: list[torch.Size], columns: int) -> int:
-    """Of float64 gradients sent by PowerSGD: two factors a matrix if they are less than half of it."""
+    """Of float64 gradients sent by PowerSGD: two factors a matrix if it has more than 1.5 times their numbers."""
     total = 0
     for shape in shapes:
         factors = columns * sum(shape) if len(shape) == 2 else shape.numel()
-        total += 8 * (factors if 2 * factors < shape.numel() else shape.numel())
+        total += 8 * (factors if 1.5 * factors < shape.numel() else shape.numel())
     return total
+
+
+def _int8_bytes(shapes: list[torch.Size]) -> int:
+    """A byte a number, and a scale in float32 for every 256 numbers of a parameter or what is left of them."""
+    return sum(shape.numel() + 4 * -(-shape.numel() // 256) for shape in shapes)
 
 
 def test_bytes_sent_of_factors(two: Outcome, four: Outcome) -> None:
@@ -181,6 +175,15 @@ def test_bytes_sent_of_factors(two: Outcome, four: Outcome) -> None:
     assert [sent["global"] for sent in two.steps[0]["factors"]["sent"]] == [whole, whole, factors, factors]
     assert [sent["global"] for sent in two.steps[0]["factors later"]["sent"]] == [whole] * STEPS
     assert _sent(four, "factors, 3 + 1")[3] == {"global": _factor_bytes(_sizes(SMALL), 4)}
+
+
+def test_bytes_sent_as_int8(two: Outcome, four: Outcome) -> None:
+    """By node, the first rank of each gets and hands back float32."""
+    size, numbers = _int8_bytes(_sizes(SMALL)), sum(size.numel() for size in _sizes(SMALL))
+    for outcome, name in ((two, "int8"), (two, "int8, feedback, buckets"), (four, "int8")):
+        assert _sent(outcome, name) == [{"global": size}] * outcome.world_size
+    first, other = {"global": size, "local": 4 * numbers}, {"local": 4 * numbers}
+    assert _sent(four, "int8, feedback, 2 + 2") == [first, other, first, other]
 
 
 # -- training -----------------------------------------------------------------------------------------
@@ -206,7 +209,8 @@ def _assert_like_one_rank(one: Path, folder: Path) -> None:
         torch.testing.assert_close(ours[name], weights, rtol=1e-8, atol=1e-9)
     for record, expected in zip(_records(folder), _records(one), strict=True):
         assert record["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-8)
-        assert record["seconds"]["all_reduce"] > 0 == expected["seconds"]["all_reduce"]
+        for phase in ("all_reduce", "exposed"):
+            assert record["seconds"][phase] > 0 == expected["seconds"][phase]
         assert expected["bytes_sent"] == {"local": 0, "global": 0}
 
 
@@ -224,14 +228,22 @@ def test_two_nodes_of_two_ranks_train_like_one_rank(one: Path, four: Outcome) ->
     assert [r["bytes_sent"] for r in _records(four.runs / "2 + 2")] == [{"local": size, "global": size / 2}] * 2
 
 
-@pytest.mark.parametrize(("name", "part"), [("fp16", 0.02), ("bf16", 0.02), ("factors", 0.4)])
-def test_compressed_training_is_another_but_as_good(two: Outcome, name: str, part: float) -> None:
-    """The loss falls, and differs by no more than this part of what uncompressed training gains in an epoch."""
+@pytest.mark.parametrize("name", ROUNDED)
+def test_rounded_training_is_another_but_as_good(two: Outcome, name: str) -> None:
+    """The loss falls, and differs by no more than a fiftieth of what uncompressed training gains in an epoch."""
     whole, compressed = _records(two.runs / "default"), _records(two.runs / name)
     gain = whole[0]["val_loss"] - whole[1]["val_loss"]
     assert compressed[1]["train_loss"] < compressed[0]["train_loss"]
     for ours, theirs in zip(compressed, whole, strict=True):
-        assert 0 < abs(ours["val_loss"] - theirs["val_loss"]) < part * gain
+        assert 0 < abs(ours["val_loss"] - theirs["val_loss"]) < 0.02 * gain
+
+
+@pytest.mark.parametrize("name", ["factors", "int8", "feedback"])
+def test_compressed_training_ends_where_uncompressed_does(two: Outcome, name: str) -> None:
+    """On the way it differs as much as between seeds."""
+    whole, compressed = (_records(two.runs / "long" / run) for run in ("default", name))
+    assert whole[-1]["val_loss"] < 0.7 * whole[0]["val_loss"]
+    assert compressed[-1]["val_loss"] < 1.1 * whole[-1]["val_loss"]
 
 
 def test_bytes_sent_in_compressed_training(two: Outcome) -> None:
@@ -239,13 +251,17 @@ def test_bytes_sent_in_compressed_training(two: Outcome) -> None:
     numbers = sum(shape.numel() for shape in shapes)
     for name in ROUNDED:
         assert [r["bytes_sent"]["global"] for r in _records(two.runs / name)] == [UPDATES * 2 * numbers] * 2
+    for name in ("int8", "feedback"):
+        assert [r["bytes_sent"]["global"] for r in _records(two.runs / name)] == [UPDATES * _int8_bytes(shapes)] * 2
     factors = _factor_bytes(shapes, 2)
     assert factors < 8 * numbers / 2
     expected = [2 * 8 * numbers + (UPDATES - 2) * factors, UPDATES * factors]
     assert [r["bytes_sent"]["global"] for r in _records(two.runs / "factors")] == expected
 
 
-@pytest.mark.parametrize(("ranks", "name"), [("two", "fp16"), ("four", "2 + 2")])
+@pytest.mark.parametrize(
+    ("ranks", "name"), [("two", "fp16"), ("two", "factors"), ("two", "int8"), ("two", "feedback"), ("four", "2 + 2")]
+)
 def test_resumed_equals_uninterrupted(request: pytest.FixtureRequest, ranks: str, name: str) -> None:
     """Stopped within the first epoch: the same weights, bit for bit, and the same bytes sent."""
     runs = request.getfixturevalue(ranks).runs
@@ -254,18 +270,6 @@ def test_resumed_equals_uninterrupted(request: pytest.FixtureRequest, ranks: str
     assert all(torch.equal(weights[key], value) for key, value in _weights(whole).items())
     for record, expected in zip(_records(resumed), _records(whole), strict=True):
         assert (record["val"], record["bytes_sent"]) == (expected["val"], expected["bytes_sent"])
-
-
-def test_factors_begin_anew_after_a_restart(two: Outcome) -> None:
-    """With two steps that send gradients whole; the loss is as good as without the restart."""
-    whole, resumed = (_records(folder / "factors") for folder in (two.runs, two.runs / "resumed"))
-    shapes = _parameters(two.runs / "default")
-    more = 2 * (8 * sum(shape.numel() for shape in shapes) - _factor_bytes(shapes, 2))
-    assert CONSENSUS_STEPS < UPDATES  # stopped within the first epoch
-    sent = [[record["bytes_sent"]["global"] for record in records] for records in (whole, resumed)]
-    assert sent[1] == [sent[0][0] + more, sent[0][1]]
-    gain = whole[0]["val_loss"] - whole[1]["val_loss"]
-    assert abs(resumed[1]["val_loss"] - whole[1]["val_loss"]) < 0.4 * gain
 
 
 def test_bytes_are_shown(four: Outcome) -> None:
@@ -287,7 +291,11 @@ def test_bytes_are_shown(four: Outcome) -> None:
     [
         ({"compression": "fp8"}, r"training\.communication\.compression: .*'powersgd'"),
         ({"powersgd_rank": 0}, r"training\.communication\.powersgd_rank: .*greater than 0"),
-        ({"powersgd_start": 1}, r"training\.communication\.powersgd_start: .*greater than or equal to 2"),
+        ({"powersgd_start": -1}, r"training\.communication\.powersgd_start: .*greater than or equal to 0"),
+        (
+            {"int8_error_feedback": True},
+            r"training\.communication: int8_error_feedback is set, but compression is 'none'",
+        ),
         ({"ranks_per_node": 4}, r"training\.communication: ranks_per_node is set.*set hierarchical"),
         ({"overlap": False, "bucket_mb": 5}, r"training\.communication: bucket_mb is set.*leave it out or set overlap"),
         ({"bucket_mb": 0}, r"training\.communication\.bucket_mb: .*greater than 0"),

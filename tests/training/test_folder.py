@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.training.config import load_run_config
 from hydrasurr.training.folder import MemberFolder, RunFolder
 from hydrasurr.training.tensorboard import Board
@@ -44,3 +45,19 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
             folder.prepare(load_run_config(run.config), dataset_info([GAP], ""), **choice)
     assert folder.config.read_text() == '{"ensemble": "nve"}'
     assert MemberFolder(run.path).records()
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    """Keys that its configuration lacks have their defaults, and no others."""
+    run = run_folder(tmp_path, [GAP])
+    config = load_run_config(run.config)
+    raw = config.model_dump(mode="json")
+    del raw["training"]["communication"]["int8_error_feedback"]
+    run.config.write_text(json.dumps(raw))
+    run.prepare(config, dataset_info([GAP], ""), resume=True, force=False)
+    assert load_run_config(run.config) == config
+    del raw["training"]["batch_size"]
+    run.config.write_text(json.dumps(raw))
+    other = load_run_config(run.config, ["training.batch_size=7"])
+    with pytest.raises(ConfigError, match=r"training\.batch_size: 128 became 7"):
+        run.prepare(other, dataset_info([GAP], ""), resume=True, force=False)
