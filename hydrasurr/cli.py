@@ -12,6 +12,7 @@ import typer
 from hydrasurr import __version__
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.md.command import app as md_app
+from hydrasurr.rl.command import app as design_app
 from hydrasurr.shipped import find
 from hydrasurr.surrogate.adapters.command import app as lammps_app
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 config_app = typer.Typer(no_args_is_help=True, help="Look at run configurations.")
 app.add_typer(config_app, name="config")
 app.add_typer(md_app, name="md")
+app.add_typer(design_app, name="design")
 app.add_typer(lammps_app, name="lammps")
 
 RunJson = Annotated[str, typer.Argument(help="The run's JSON file, or the name of a shipped one.", metavar="RUN.json")]

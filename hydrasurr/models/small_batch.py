@@ -32,6 +32,8 @@ from hydrasurr.models.pooling import pool
 
 MAX_NODES = 400
 """Batches with more nodes are faster through the network itself."""
+SINGLE_THREAD = 2**18
+"""Multiplications up to which NumPy's BLAS (OpenBLAS) starts no threads of its own."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,13 @@ class SmallBatchPNA:
         rows = np.ones((len(h), (len(self._aggregators) + 1) * width + 1), h.dtype)
         parts = [rows[:, place : place + width] for place in range(0, rows.shape[1] - 1, width)]
         for layer, edge in zip(self._layers, edges, strict=True):
-            messages = np.take(h @ layer.pre, source, 0)
+            messages = np.take(_product(h, layer.pre, np.empty_like(h)), source, 0)
             messages += edge
             self._aggregate(messages, slots, parts)
             parts[-1][:] = h
             update = np.empty_like(h)
             for degree, group in slots.groups:
-                np.matmul(rows[group], layer.post[degree], out=update[group])
+                _product(rows[group], layer.post[degree], update[group])
             update = layer.after(update)
             h = h + update if network.config.residual else update
         values = torch.from_numpy(h)
@@ -180,6 +182,17 @@ def _layer(conv: PNAConv, norm: nn.Module, activation: nn.Module, degrees: Tenso
         after = activation
     pre, post = w_source.t().contiguous().numpy(), matrix.transpose(1, 2).contiguous().numpy()
     return _Layer(pre, post, _relu if isinstance(after, nn.ReLU) else _as_numpy(after))
+
+
+def _product(first: np.ndarray, second: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The product of two matrices, in `out`, with as many threads as torch may use.
+
+    NumPy starts sooner. For large ones it would use all cores, which is slow where other processes use them too.
+    """
+    if len(first) * second.size <= SINGLE_THREAD:
+        return np.matmul(first, second, out=out)
+    torch.mm(torch.from_numpy(first), torch.from_numpy(second), out=torch.from_numpy(out))
+    return out
 
 
 def _relu(values: np.ndarray) -> np.ndarray:

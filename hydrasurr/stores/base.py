@@ -117,11 +117,30 @@ def partial_path(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
 
 
+def replaced_path(path: Path) -> Path:
+    """Where a data set lies, complete, for the moment in which another one takes its place."""
+    return path.with_name(path.name + ".old")
+
+
 def put_in_place(partial: Path, path: Path) -> None:
-    """Make a complete data set appear under its name; one that was there gives way."""
-    if path.exists():
-        shutil.rmtree(path)
+    """Make a complete data set appear under its name; one that was there gives way.
+
+    Whoever is killed in between leaves the old one or the new one, but maybe the old one under `replaced_path`.
+    """
+    if not path.exists():
+        os.replace(partial, path)
+        return
+    old = replaced_path(path)
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(path, old)
     os.replace(partial, path)
+    shutil.rmtree(old)
+
+
+def restore(path: Path) -> None:
+    """Give a data set its name back that a killed `put_in_place` has left under another."""
+    if not path.exists() and replaced_path(path).exists():
+        os.replace(replaced_path(path), path)
 
 
 def checksum(table: GraphTable) -> int:

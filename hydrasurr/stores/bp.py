@@ -45,6 +45,7 @@ from hydrasurr.stores.base import (
     checksum,
     partial_path,
     put_in_place,
+    replaced_path,
 )
 from hydrasurr.stores.info import SPLITS, DatasetInfo, parse_header
 from hydrasurr.stores.manifest import check_manifest, write_manifest
@@ -234,9 +235,10 @@ class BPStore:
         import adios2
 
         self.path = Path(path)
-        partial = partial_path(self.path)
+        partial, old = partial_path(self.path), replaced_path(self.path)
         if not self.path.exists():
             hint = f"; '{partial}' is what an interrupted run left: preprocess again" if partial.exists() else ""
+            hint = f"; '{old}' is the one that another was to replace: give it back its name" if old.exists() else hint
             raise StoreError(f"no data set at '{self.path}'{hint}")
         check_manifest(self.path)
         try:

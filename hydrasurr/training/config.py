@@ -144,6 +144,9 @@ class TrainingConfig(Strict):
     """Batches whose gradients are added up before a step of the optimizer."""
     seed: int = Field(0, ge=0)
     """Fixes the initial weights, the order of the data and dropout."""
+    start_from: Path | None = None
+    """A finished run's folder, or an exported model, to go on from: with its weights, and the mean and standard
+    deviation that its targets are measured in, each member from its counterpart. null: random weights."""
     loss: Literal["mae", "mse", "huber"] = "mae"
     """Of standardised targets; with model.uncertainty 'gaussian' the Gaussian NLL is used instead."""
     loss_weights: LossWeights = LossWeights()

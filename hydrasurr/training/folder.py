@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
@@ -85,7 +85,7 @@ class RunFolder:
                     "--out names another folder"
                 )
             if resume:
-                _refuse_changes(parse(RunConfig, old, self.config).model_dump(mode="json"), resolved, self.path)
+                refuse_changes(parse(RunConfig, old, self.config).model_dump(mode="json"), resolved, self.path)
             elif force:
                 self._clear()
             else:
@@ -196,10 +196,17 @@ def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _refuse_changes(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
-    """Raise ConfigError if they differ; keys that a configuration of an older version lacks have their defaults."""
+def refuse_changes(
+    old: dict[str, Any], new: dict[str, Any], path: Path, harmless: Collection[str] = HARMLESS
+) -> None:
+    """Raise ConfigError if they differ in other keys than the harmless ones, of which "a." stands for all of a section;
+    keys that a configuration of an older version lacks have their defaults."""
     before, after = _flat(old), _flat(new)
-    changed = [k for k in sorted(before | after) if before.get(k) != after.get(k) and k not in HARMLESS]
+    changed = [k for k in sorted(before | after) if before.get(k) != after.get(k) and not _is_one_of(k, harmless)]
     if changed:
         lines = [f"  {key}: {before.get(key)} became {after.get(key)}" for key in changed]
         raise ConfigError("\n".join([f"'{path}' was started with another configuration:", *lines]))
+
+
+def _is_one_of(key: str, names: Collection[str]) -> bool:
+    return any(key == name or (name.endswith(".") and key.startswith(name)) for name in names)

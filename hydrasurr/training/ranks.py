@@ -78,10 +78,10 @@ def _rendezvous(ranks: Ranks) -> tuple[str, int]:
             f"{ranks.launcher} started {ranks.world_size} ranks but mpi4py sees {MPI.COMM_WORLD.size}: "
             "mpirun and mpi4py belong to different MPI installations"
         )
-    return MPI.COMM_WORLD.bcast((_own_address(), free_port()) if ranks.is_root else None)
+    return MPI.COMM_WORLD.bcast((own_address(), free_port()) if ranks.is_root else None)
 
 
-def _own_address() -> str:
+def own_address() -> str:
     """An address of this machine that its peers can reach; loopback where the host name has none."""
     try:
         return socket.gethostbyname(socket.gethostname())

@@ -22,6 +22,7 @@ from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.metrics import Metrics
 from hydrasurr.training.predictions import Collector
 from hydrasurr.training.ranks import choose_device, process_group, share_of
+from hydrasurr.training.start import starting_networks
 from hydrasurr.training.stop import StopRequest
 from hydrasurr.training.tasks import Task, choose_task
 from hydrasurr.training.tensorboard import Board
@@ -45,7 +46,8 @@ def run(
     ranks = discover()
     store = open_store(config.data.dataset)
     device = choose_device(config.training.device, ranks)
-    job = Job(config, folder, store, choose_task(config, store.info), ranks, device)
+    task = choose_task(config, store.info)
+    job = Job(config, folder, store, task, ranks, device, starting_networks(config, task, store.info))
     with process_group(ranks, device), StopRequest(time_limit).on_signals() as stop:
         job.prepare(resume=resume, force=force)
         torch.set_num_threads(config.training.threads)
@@ -65,7 +67,12 @@ def run(
 
 @dataclass(frozen=True)
 class Job:
-    """A run as one process of it sees it."""
+    """A run as one process of it sees it.
+
+    Attributes
+    ----------
+    starts : of an earlier model, by member; None: members start from random weights
+    """
 
     config: RunConfig
     folder: RunFolder
@@ -73,6 +80,7 @@ class Job:
     task: Task
     ranks: Ranks
     device: torch.device
+    starts: list[nn.Module] | None = None
 
     def prepare(self, *, resume: bool, force: bool) -> None:
         """Rank 0 prepares the folder; if it cannot, all ranks raise the same error."""
@@ -91,7 +99,7 @@ class Job:
         """Train one network of the ensemble, from its latest checkpoint if there is one. False if stopped early."""
         config, files = self.config, self.folder.member(member, self.config.members)
         seed = config.training.seed + member
-        network = self.network(seed)
+        network = self.network(seed, self.starts[member] if self.starts else None)
         parameters = sum(parameter.numel() for parameter in network.parameters())
         watcher.start(config, member, parameters, self.device, self.ranks)
         board = Board(files.tensorboard) if self.ranks.is_root else None
@@ -146,10 +154,10 @@ class Job:
             folder.results.write_text(json.dumps(results, indent=2) + "\n")
         return results
 
-    def network(self, seed: int) -> nn.Module:
-        """The untrained network; its weights follow from the seed."""
+    def network(self, seed: int, start: nn.Module | None = None) -> nn.Module:
+        """The network before training: `start`, or an untrained one, whose weights follow from the seed."""
         torch.manual_seed(seed)
-        network = self.task.build(self.config.model, self.store.info)
+        network = self.task.build(self.config.model, self.store.info) if start is None else start.train()
         network = (network.double() if self.config.training.precision == "fp64" else network).to(self.device)
         if self.config.training.compile:
             network.compile_forces()

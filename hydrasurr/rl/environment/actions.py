@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hydrasurr.graphs.table import offsets_from_counts
 from hydrasurr.rl.environment.molecules import FAR, Molecules
 from hydrasurr.rl.environment.rules import Rules
 
@@ -15,6 +14,8 @@ STOP, ADD, BOND = 0, 1, 2
 NOTHING = -1
 """Not the number of an action: leave this molecule alone."""
 ORDERS = np.arange(1, 4, dtype=np.int8)
+ROOM, CLOSES, LOOSE = np.array([4, 16, 32], np.uint8)
+"""Places in a byte of what decides about the bond of two atoms; see `_allowed_orders`."""
 
 
 class Edit(NamedTuple):
@@ -73,64 +74,51 @@ class ActionSpace:
     def __init__(self, rules: Rules):
         self.rules = rules
         atoms, elements = rules.max_atoms, len(rules.elements)
-        self._add_shape = (atoms, elements, len(ORDERS))
-        self._adds = atoms * elements * len(ORDERS)
-        self._lower, self._upper = np.triu_indices(atoms, 1)
         self._numbers = np.array(rules.numbers, np.uint8)
         self._valences = np.array(rules.valences, np.int8)
-        self._closes = np.zeros(FAR + 1, bool)
-        self._closes[[size - 1 for size in rules.ring_sizes]] = True
-        self.size = 1 + self._adds + 4 * len(self._lower)
+        self._adds = atoms * elements * len(ORDERS)
+        lower, upper = np.triu_indices(atoms, 1)
+        self._pairs = lower * atoms + upper
+        self.size = 1 + self._adds + 4 * len(lower)
+        self._edits = _all_edits(atoms, elements, lower, upper)
+        self._allowed_adds = _allowed_adds(self._valences)
+        self._allowed_orders = _allowed_orders(rules.removal)
+        self._closing = np.zeros(FAR + 1, np.uint8)
+        self._closing[[size - 1 for size in rules.ring_sizes]] = CLOSES
 
     def mask(self, molecules: Molecules) -> np.ndarray:
         """bool `[B, size]`: the actions that each molecule allows. Stopping always is."""
         mask = np.empty((len(molecules), self.size), bool)
         mask[:, 0] = True
-        free = molecules.capacity - molecules.bonds
-        self._mask_adds(molecules, free, mask[:, 1 : 1 + self._adds])
-        self._mask_bonds(molecules, free, mask[:, 1 + self._adds :])
+        free = np.minimum(molecules.capacity - molecules.bonds, len(ORDERS)).view(np.uint8)
+        mask[:, 1 : 1 + self._adds] = self._mask_adds(molecules, free)
+        mask[:, 1 + self._adds :] = self._mask_bonds(molecules, free)
         return mask
 
-    def _mask_adds(self, molecules: Molecules, free: np.ndarray, out: np.ndarray) -> None:
+    def _mask_adds(self, molecules: Molecules, free: np.ndarray) -> np.ndarray:
         room = molecules.count < self.rules.max_atoms
-        fits = (free[:, :, None] >= ORDERS) & room[:, None, None]
-        taken = self._valences[:, None] >= ORDERS
-        np.logical_and(fits[:, :, None], taken, out=out.reshape(len(out), *self._add_shape))
+        return self._allowed_adds[free * room[:, None]].reshape(len(molecules), self._adds)
 
-    def _mask_bonds(self, molecules: Molecules, free: np.ndarray, out: np.ndarray) -> None:
-        out = out.reshape(len(out), -1, 4)
-        i, j = self._lower, self._upper
-        order = molecules.bond[:, i, j]
-        most = order + np.minimum(free[:, i], free[:, j])
-        bonded = order > 0
-        raisable = bonded | self._closes[molecules.distance[:, i, j]]
-        lowest = order if self.rules.removal else np.zeros_like(order)
-        for new in (1, 2, 3):
-            out[:, :, new] = raisable & (((order < new) & (new <= most)) | (new < lowest))
-        out[:, :, 0] = False
-        if self.rules.removal:
-            ends = (molecules.bond > 0).sum(-1) == 1
-            out[:, :, 0] = bonded & (molecules.ring[:, i, j] | ends[:, i] | ends[:, j])
+    def _mask_bonds(self, molecules: Molecules, free: np.ndarray) -> np.ndarray:
+        """By what is known of each pair of atoms, in one byte; see `_allowed_orders`."""
+        known = np.minimum(free[:, :, None], free[:, None, :]) * ROOM
+        known |= molecules.bond.view(np.uint8)
+        known |= self._closing.take(molecules.distance)
+        ends = (molecules.bond > 0).sum(1, dtype=np.uint8) == 1
+        loose = molecules.ring | ends[:, :, None] | ends[:, None, :]
+        known |= loose * LOOSE
+        of_pairs = known.reshape(len(molecules), -1).take(self._pairs, axis=1)
+        return self._allowed_orders.take(of_pairs).view(bool)
 
     def legal(self, molecules: Molecules) -> LegalActions:
         """The actions that each molecule allows, as lists."""
         mask = self.mask(molecules)
-        molecule, number = np.nonzero(mask)
-        return LegalActions(number, molecule, offsets_from_counts(mask.sum(1)))
+        molecule, number = np.divmod(np.flatnonzero(mask), self.size)
+        return LegalActions(number, molecule, np.searchsorted(molecule, np.arange(len(molecules) + 1)))
 
     def decode(self, number: np.ndarray) -> Edit:
         """What actions mean, by their numbers `[K]`."""
-        number = np.asarray(number)
-        kind = np.where(number == 0, STOP, np.where(number <= self._adds, ADD, BOND)).astype(np.uint8)
-        anchor, element, order = np.unravel_index(np.where(kind == ADD, number - 1, 0), self._add_shape)
-        pair, new = np.divmod(np.where(kind == BOND, number - 1 - self._adds, 0), 4)
-        adds = kind == ADD
-        return Edit(
-            kind,
-            np.where(adds, anchor, self._lower[pair]),
-            np.where(adds, element, self._upper[pair]),
-            np.where(adds, ORDERS[order], new).astype(np.int8),
-        )
+        return Edit(*(values[number] for values in self._edits))
 
     def apply(self, molecules: Molecules, number: np.ndarray) -> None:
         """Change each molecule by one allowed action, `[B]`, in place; 0 (stop) and NOTHING change nothing."""
@@ -144,3 +132,35 @@ class ActionSpace:
             )
         if bonds.any():
             molecules.set_bond(changed[bonds], edit.first[bonds], edit.second[bonds], edit.order[bonds])
+
+
+def _all_edits(atoms: int, elements: int, lower: np.ndarray, upper: np.ndarray) -> Edit:
+    """What all actions mean, in their order; `lower` and `upper` are the pairs of atoms."""
+    anchor, element, order = (index.ravel() for index in np.indices((atoms, elements, len(ORDERS))))
+    pairs = len(lower)
+    return Edit(
+        np.repeat(np.array([STOP, ADD, BOND], np.uint8), [1, len(anchor), 4 * pairs]),
+        np.concatenate([[0], anchor, lower.repeat(4)]),
+        np.concatenate([[0], element, upper.repeat(4)]),
+        np.concatenate([[0], ORDERS[order], np.tile(np.arange(4), pairs)]).astype(np.int8),
+    )
+
+
+def _allowed_adds(valences: np.ndarray) -> np.ndarray:
+    """bool `[4, elements 3]`: by the bonds that an atom has room for, which elements may be added with which orders."""
+    room = np.arange(len(ORDERS) + 1)
+    taken = np.minimum(room[:, None, None], valences[:, None])
+    return (taken >= ORDERS).reshape(len(room), -1)
+
+
+def _allowed_orders(removal: bool) -> np.ndarray:
+    """uint32 `[64]`, four bools each: whether a pair of atoms may get the order 0, 1, 2 or 3, by what is known of it.
+
+    That is the present order, plus ROOM times the orders both atoms have room for, plus CLOSES if a new bond closes a
+    ring of an allowed size, plus LOOSE if without its bond no two larger parts would fall apart.
+    """
+    known = np.arange(2 * LOOSE)[:, None]
+    order, room, new = known % ROOM, known // ROOM % ROOM, np.arange(4)
+    raised = (new > order) & (new <= order + room) & ((order > 0) | (known & CLOSES > 0))
+    lowered = (new < order) & ((new > 0) | (known & LOOSE > 0))
+    return (raised | lowered if removal else raised).view(np.uint32)[:, 0]

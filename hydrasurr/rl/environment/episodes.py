@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -56,6 +57,22 @@ class Step:
         return self.terminated | self.truncated
 
 
+@dataclass(frozen=True)
+class EpisodeState:
+    """Where `B` episodes are.
+
+    Attributes
+    ----------
+    molecules : the states, a copy
+    taken : int64 `[B]`, steps so far
+    value : float64 `[B]`, the objective of the states where rewards are dense; else 0
+    """
+
+    molecules: Molecules
+    taken: np.ndarray
+    value: np.ndarray
+
+
 class Episodes:
     """`B` molecules, each in an episode of its own.
 
@@ -78,7 +95,7 @@ class Episodes:
     def __len__(self) -> int:
         return len(self.molecules)
 
-    def seed(self, seed: int) -> None:
+    def seed(self, seed: int | Sequence[int]) -> None:
         """Draw the starting molecules anew from here on."""
         self._random = np.random.default_rng(seed)
 
@@ -92,6 +109,15 @@ class Episodes:
             if self._start_value is None:
                 self._start_value = self.objective(self._starts)
             self._value[chosen] = self._start_value[drawn]
+
+    def state(self) -> EpisodeState:
+        """Where all episodes are, to go on from there later or elsewhere."""
+        return EpisodeState(self.molecules.copy(), self.taken.copy(), self._value.copy())
+
+    def restore(self, state: EpisodeState) -> None:
+        """Go on from there. Which molecules later episodes start from is a matter of `seed`."""
+        self.molecules[:] = state.molecules
+        self.taken[:], self._value[:] = state.taken, state.value
 
     def legal(self) -> LegalActions:
         """The actions that the present states allow."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-FAR = 255
-"""Distance between atoms that no path joins, such as the empty places of a molecule."""
+from hydrasurr.rl.environment.paths import FAR, bonds_in_rings, shortest_paths
 
 
 @dataclass
@@ -65,7 +64,7 @@ class Molecules:
     @property
     def bonds(self) -> np.ndarray:
         """int8 `[B, A]`: bonds of each atom to other heavy atoms, counted with their orders."""
-        return self.bond.sum(-1, dtype=np.int8)
+        return self.bond.sum(1, dtype=np.int8)
 
     @property
     def hydrogens(self) -> np.ndarray:
@@ -127,8 +126,7 @@ class Molecules:
             self._close_rings(m[closed], i[closed], j[closed])
         opened = gone & ~leaving
         if opened.any():
-            self._find_distances(m[opened])
-            self._find_rings(m[opened])
+            self._find_paths(m[opened])
         if leaving.any():
             self._remove_atom(m[leaving], np.where(leaf_j, j, i)[leaving])
 
@@ -159,41 +157,14 @@ class Molecules:
         self.ring[m, i, j] = self.ring[m, j, i] = True
         self.distance[m] = np.minimum(self.distance[m], across)
 
-    def _find_distances(self, m: np.ndarray) -> None:
-        """All shortest paths of some molecules, bond by bond."""
-        adjacent = (self.bond[m] > 0).astype(np.float32)
-        distance = np.full(adjacent.shape, FAR, np.uint8)
-        reached = np.eye(self.max_atoms, dtype=bool) & self.exists[m][:, None]
-        front, step = reached, 0
-        while front.any():
-            distance[front] = step
-            front = (np.matmul(front.astype(np.float32), adjacent) > 0) & ~reached
-            reached = reached | front
-            step += 1
-        self.distance[m] = distance
-
-    def _find_rings(self, m: np.ndarray) -> None:
-        """Which bonds of some molecules are in a ring, from the distances.
-
-        A bond parts the other atoms into those nearer to its one end and those nearer to the other. It is in a ring if
-        another bond joins the two sides, or an atom is as near to both.
-        """
-        self.ring[m] = False
-        k, i, j = np.nonzero(np.triu(self.bond[m]))
-        g = m[k]
-        to_i, to_j = self.distance[g, i], self.distance[g, j]
-        between = ((to_i == to_j) & self.exists[g]).any(-1)
-        near_i, near_j = (to_i < to_j).astype(np.float32), (to_j < to_i).astype(np.float32)
-        adjacent = (self.bond[m] > 0).astype(np.float32)
-        joins = (np.matmul(near_i[:, None], adjacent[k])[:, 0] * near_j).sum(-1)
-        inside = between | (joins > 1)
-        self.ring[g, i, j] = self.ring[g, j, i] = inside
+    def _find_paths(self, m: np.ndarray) -> None:
+        bond = self.bond[m]
+        distance = shortest_paths(bond, self.count[m])
+        self.distance[m], self.ring[m] = distance, bonds_in_rings(bond, distance)
 
     def find_paths(self) -> None:
         """Set `distance` and `ring` from the bonds, for molecules that were not built by edits."""
-        every = np.arange(len(self))
-        self._find_distances(every)
-        self._find_rings(every)
+        self._find_paths(np.arange(len(self)))
 
 
 def concatenate(parts: Sequence[Molecules]) -> Molecules:

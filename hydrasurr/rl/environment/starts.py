@@ -66,4 +66,3 @@ def _lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise HydrasurrError(f"cannot read the molecules to start from: {error}") from error
     return [parts[0] for parts in words if parts]
-

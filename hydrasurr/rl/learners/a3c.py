@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from hydrasurr.rl.environment.actions import ActionSpace
-from hydrasurr.rl.learners.optimizer import OptimizerConfig, Stepper
+from hydrasurr.rl.learners.base import Learner
+from hydrasurr.rl.learners.optimizer import OptimizerConfig
 from hydrasurr.rl.maths.returns import discounted
 from hydrasurr.rl.policy.evaluate import evaluate, values_after
 from hydrasurr.rl.policy.network import ActionNetwork
@@ -57,24 +58,32 @@ def gradient(config: A3CConfig, network: ActionNetwork, space: ActionSpace, unro
     return Gradient([part.cpu() for part in values], unroll.version, numbers)
 
 
-class A3C:
-    """The server: holds the weights and applies gradients.
+class A3C(Learner):
+    """The server: holds the weights and applies gradients, one an update."""
 
-    Attributes
-    ----------
-    version : of the weights, gradients applied so far
-    """
+    def __init__(
+        self, config: A3CConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
+    ):
+        super().__init__(config, network, space, lanes)
+        self._sent: Gradient | None = None
 
-    def __init__(self, config: A3CConfig, network: ActionNetwork):
-        self.config, self.network = config, network
-        self.stepper = Stepper(config.optimizer, network)
-        self.version = 0
+    @staticmethod
+    def digest(config: A3CConfig, network: ActionNetwork, space: ActionSpace, unroll: Unroll) -> Gradient:
+        return gradient(config, network, space, unroll)
 
-    def learn(self, sent: Gradient) -> dict[str, float]:
-        """One step by an actor's gradient; what to report of it."""
+    def _take(self, lane: int, lag: int, content: Gradient) -> None:
+        self._sent = content
+
+    @property
+    def ready(self) -> bool:
+        return self._sent is not None
+
+    pending = ready
+
+    def _update(self) -> dict[str, float]:
+        sent, self._sent = self._sent, None
         lag = self.version - sent.version
         for parameter, part in zip(self.network.parameters(), sent.values, strict=True):
             parameter.grad = part.to(parameter.device)
         norm = self.stepper.apply(1 / (1 + lag) if self.config.shorten else 1.0)
-        self.version += 1
-        return {**sent.report, "gradient_norm": float(norm), "lag": lag}
+        return {**sent.report, "gradient_norm": float(norm)}

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from pydantic import Field
 from torch import Tensor
 
 from hydrasurr.rl.environment.actions import ActionSpace
 from hydrasurr.rl.environment.molecules import Molecules, concatenate
-from hydrasurr.rl.learners.optimizer import OptimizerConfig, Stepper
+from hydrasurr.rl.learners.base import Learner, over_ranks
+from hydrasurr.rl.learners.optimizer import OptimizerConfig
+from hydrasurr.rl.maths.priorities import exploration
 from hydrasurr.rl.maths.returns import n_step
+from hydrasurr.rl.policy.choosing import Chooser, EpsilonGreedy
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.observation import Observation
-from hydrasurr.rl.policy.replay import Drawn, Transitions
+from hydrasurr.rl.policy.replay import Drawn, Replay, Transitions
 from hydrasurr.rl.policy.segments import segment_argmax
 from hydrasurr.rl.policy.unroll import Unroll
 from hydrasurr.strict import Strict
@@ -47,36 +51,97 @@ class ApeXConfig(Strict):
     optimizer: OptimizerConfig = OptimizerConfig(largest_norm=10.0)
 
 
-class ApeX:
-    """Learns the values of actions from drawn transitions.
+class Sent(NamedTuple):
+    """What an actor sends: steps, and how far its own values were from what came of each, `[n]`."""
 
-    Parameters
-    ----------
-    config : its constants
-    network : its scores are advantages; trained in place
-    space : the numbers of actions
+    transitions: Transitions
+    error: np.ndarray
+
+
+class ApeX(Learner):
+    """Learns the values of actions from drawn transitions; the scores of its network are advantages.
+
+    Each rank has a replay of its own, filled by its own actors: a shard of one large replay, from all of which an
+    update is drawn. That shards differ in their priorities is undone by the importance weights.
     """
 
-    def __init__(self, config: ApeXConfig, network: ActionNetwork, space: ActionSpace):
-        self.config, self.network, self.space = config, network, space
+    def __init__(
+        self, config: ApeXConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
+    ):
+        super().__init__(config, network, space, lanes)
         self.target = copy.deepcopy(network).requires_grad_(False)
-        self.stepper = Stepper(config.optimizer, network)
-        self.updates = 0
+        ranks = _ranks()
+        capacity, atoms = -(-config.capacity // ranks), space.rules.max_atoms
+        self.replay = Replay(capacity, atoms, config.alpha, config.beta, seed)
+        self._warm_up = -(-config.warm_up // ranks)
+        self._due = 0.0
+        """Updates that the transitions added so far are worth, and that have not been made."""
+
+    @staticmethod
+    def chooser(config: ApeXConfig, lane: int, lanes: int) -> Chooser:
+        return EpsilonGreedy(exploration(lane, lanes, config.exploration))
+
+    @staticmethod
+    def digest(config: ApeXConfig, network: ActionNetwork, space: ActionSpace, unroll: Unroll) -> Sent:
+        transitions = transitions_of(unroll, config.n_step, config.discount)
+        return Sent(transitions, errors_of(network, space, transitions))
+
+    def _take(self, lane: int, lag: int, content: Sent) -> None:
+        self.replay.add(*content)
+        if self.replay.added >= self._warm_up:
+            self._due += self.config.updates * len(content.transitions) / self.config.batch_size
+
+    @property
+    def ready(self) -> bool:
+        return self._due >= 1
+
+    @property
+    def pending(self) -> bool:
+        return False
+
+    def _update(self) -> dict[str, float]:
+        self._due -= 1
+        drawn = self.replay.sample(-(-self.config.batch_size // _ranks()))
+        error, report = self.learn(drawn)
+        self.replay.update(drawn.place, error)
+        if (self.version + 1) % self.config.target_every == 0:
+            self.target.load_state_dict(self.network.state_dict())
+        return report
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {"target": self.target.state_dict(), "replay": self.replay.state_dict(), "due": self._due}
+        return super().state_dict() | own
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.target.load_state_dict(state["target"])
+        self.replay.load_state_dict(state["replay"])
+        self._due = state["due"]
 
     def learn(self, drawn: Drawn) -> tuple[np.ndarray, dict[str, float]]:
         """One step from a batch: the new errors `[n]` of its transitions, and what to report."""
         transitions = drawn.transitions
-        found = action_values(self.network, self.space, transitions.states, transitions.action)
+        found = action_values(self.forward, self.space, transitions.states, transitions.action)
         wanted = targets(self.network, self.target, self.space, transitions).to(found.device)
         error = found - wanted
-        weight = torch.from_numpy(drawn.weight).to(error)
+        weight = torch.from_numpy(self._over_shards(drawn)).to(error)
         loss = (weight * torch.nn.functional.huber_loss(found, wanted, reduction="none")).mean()
         norm = self.stepper.step(loss)
-        self.updates += 1
-        if self.updates % self.config.target_every == 0:
-            self.target.load_state_dict(self.network.state_dict())
         report = {"loss": loss, "gradient_norm": norm, "action_value": found.mean()}
         return error.detach().cpu().numpy(), {name: float(number.detach()) for name, number in report.items()}
+
+    def _over_shards(self, drawn: Drawn) -> np.ndarray:
+        """float64 `[n]`: importance weights as if all shards were one replay, from which each gave an equal part."""
+        if _ranks() == 1:
+            return drawn.weight
+        size = float(over_ranks(torch.tensor(float(len(self.replay))))) / _ranks()
+        largest = torch.tensor((size * drawn.probability.min()) ** -self.config.beta, dtype=torch.float64)
+        return drawn.weight * float(largest / over_ranks(largest, dist.ReduceOp.MAX))
+
+
+def _ranks() -> int:
+    """How many learners there are."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def action_values(network: ActionNetwork, space: ActionSpace, states: Molecules, action: np.ndarray) -> Tensor:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 
 from hydrasurr.rl.environment.actions import ActionSpace
-from hydrasurr.rl.environment.molecules import concatenate
-from hydrasurr.rl.learners.optimizer import OptimizerConfig, Stepper
+from hydrasurr.rl.learners.base import Learner
+from hydrasurr.rl.learners.optimizer import OptimizerConfig
 from hydrasurr.rl.maths.returns import vtrace
 from hydrasurr.rl.policy.evaluate import evaluate, values_after
 from hydrasurr.rl.policy.network import ActionNetwork
-from hydrasurr.rl.policy.unroll import Unroll
+from hydrasurr.rl.policy.unroll import Unroll, side_by_side
 from hydrasurr.strict import Strict
 
 
@@ -40,25 +39,38 @@ class IMPALAConfig(Strict):
     optimizer: OptimizerConfig = OptimizerConfig()
 
 
-class IMPALA:
-    """Learns from unrolls of its own and of older policies.
+class IMPALA(Learner):
+    """Learns from unrolls of its own and of older policies."""
 
-    Parameters
-    ----------
-    config : its constants
-    network : policy and value; trained in place
-    space : the numbers of actions
-    """
+    def __init__(
+        self, config: IMPALAConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
+    ):
+        super().__init__(config, network, space, lanes)
+        self._unrolls: list[Unroll] = []
 
-    def __init__(self, config: IMPALAConfig, network: ActionNetwork, space: ActionSpace):
-        self.config, self.network, self.space = config, network, space
-        self.stepper = Stepper(config.optimizer, network)
+    def _take(self, lane: int, lag: int, content: Unroll) -> None:
+        if lag > self.config.max_lag:
+            self.lags.discarded += 1
+        else:
+            self._unrolls.append(content)
+
+    @property
+    def ready(self) -> bool:
+        return len(self._unrolls) == self.config.unrolls
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._unrolls)
+
+    def _update(self) -> dict[str, float]:
+        unrolls, self._unrolls = self._unrolls, []
+        return self.learn(unrolls)
 
     def learn(self, unrolls: Sequence[Unroll]) -> dict[str, float]:
         """One step from unrolls of equal shape; what to report of it."""
         unroll = side_by_side(unrolls)
         shape = unroll.action.shape
-        taken = evaluate(self.network, self.space, unroll.states, unroll.action.ravel())
+        taken = evaluate(self.forward, self.space, unroll.states, unroll.action.ravel())
         device = taken.value.device
         value, log_probability = taken.value.reshape(shape), taken.log_probability.reshape(shape)
         with torch.no_grad():
@@ -80,25 +92,3 @@ class IMPALA:
         norm = self.stepper.step(loss)
         report = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy, "gradient_norm": norm}
         return {name: float(number.detach()) for name, number in report.items()}
-
-
-def side_by_side(unrolls: Sequence[Unroll]) -> Unroll:
-    """Unrolls of the same number of steps as one of all their molecules."""
-    if len(unrolls) == 1:
-        return unrolls[0]
-    steps = len(unrolls[0].action)
-    counts = [one.action.shape[1] for one in unrolls]
-    # By unroll, time and molecule they lie; by time, unroll and molecule they are wanted.
-    parts = np.split(np.arange(steps * sum(counts)), np.cumsum([steps * count for count in counts])[:-1])
-    order = np.concatenate([part.reshape(steps, -1) for part in parts], axis=1).ravel()
-    lying = np.concatenate([part[one.beyond_place] for part, one in zip(parts, unrolls, strict=True)])
-    wanted = order.argsort()[lying]
-    ascending = wanted.argsort()
-    arrays = ("action", "log_probability", "reward", "terminated", "truncated", "objective")
-    return Unroll(
-        states=concatenate([one.states for one in unrolls])[order],
-        beyond=concatenate([one.beyond for one in unrolls])[ascending],
-        beyond_place=wanted[ascending],
-        **{name: np.concatenate([getattr(one, name) for one in unrolls], axis=1) for name in arrays},
-        version=min(one.version for one in unrolls),
-    )

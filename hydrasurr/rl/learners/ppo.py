@@ -1,9 +1,9 @@
-"""Proximal policy optimisation, and advantage actor-critic as its special case; all ranks in step."""
+"""Proximal policy optimisation, and advantage actor-critic as its special case; all in step."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,11 +11,12 @@ from pydantic import Field
 from torch import Tensor
 
 from hydrasurr.rl.environment.actions import ActionSpace
-from hydrasurr.rl.learners.optimizer import OptimizerConfig, Stepper
+from hydrasurr.rl.learners.base import Learner, over_ranks
+from hydrasurr.rl.learners.optimizer import OptimizerConfig
 from hydrasurr.rl.maths.returns import gae
 from hydrasurr.rl.policy.evaluate import evaluate, values, values_after
 from hydrasurr.rl.policy.network import ActionNetwork
-from hydrasurr.rl.policy.unroll import Unroll
+from hydrasurr.rl.policy.unroll import Unroll, side_by_side
 from hydrasurr.strict import Strict
 
 
@@ -37,21 +38,40 @@ class PPOConfig(Strict):
     optimizer: OptimizerConfig = OptimizerConfig()
 
 
-class PPO:
-    """Learns from unrolls of the policy that it holds.
+class PPO(Learner):
+    """Learns from unrolls of the policy that it holds, one of each lane."""
 
-    Parameters
-    ----------
-    config : its constants
-    network : policy and value; trained in place
-    space : the numbers of actions
-    seed : of the minibatches
-    """
+    synchronous = True
 
-    def __init__(self, config: PPOConfig, network: ActionNetwork, space: ActionSpace, seed: int = 0):
-        self.config, self.network, self.space = config, network, space
-        self.stepper = Stepper(config.optimizer, network)
+    def __init__(
+        self, config: PPOConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
+    ):
+        super().__init__(config, network, space, lanes)
         self._random = np.random.default_rng(seed)
+        self._unrolls: dict[int, Unroll] = {}
+
+    def _take(self, lane: int, lag: int, content: Unroll) -> None:
+        self._unrolls[lane] = content
+
+    @property
+    def ready(self) -> bool:
+        return len(self._unrolls) == self.lanes
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._unrolls)
+
+    def _update(self) -> dict[str, float]:
+        unroll = side_by_side([self._unrolls[lane] for lane in sorted(self._unrolls)])
+        self._unrolls = {}
+        return self.learn(unroll)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"random": self._random.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._random.bit_generator.state = state["random"]
 
     def learn(self, unroll: Unroll) -> dict[str, float]:
         """Some epochs over an unroll of the present policy; what to report of them."""
@@ -61,7 +81,7 @@ class PPO:
         for _ in range(self.config.epochs):
             order = self._random.permutation(unroll.frames)
             for chosen in np.array_split(order, self.config.minibatches):
-                sums.update(self._update(unroll, chosen, advantage, target))
+                sums.update(self._step(unroll, chosen, advantage, target))
         return {name: value / updates for name, value in sums.items()}
 
     def _advantages(self, unroll: Unroll) -> tuple[Tensor, Tensor]:
@@ -71,11 +91,10 @@ class PPO:
         ended = torch.from_numpy(unroll.ended)
         advantage = gae(torch.from_numpy(unroll.reward), value, after, ended, self.config.discount, self.config.decay)
         target = advantage + value
-        advantage = (advantage - advantage.mean()) / (advantage.std(unbiased=False) + 1e-8)
-        return advantage.flatten(), target.flatten()
+        return standardised(advantage).flatten(), target.flatten()
 
-    def _update(self, unroll: Unroll, chosen: np.ndarray, advantage: Tensor, target: Tensor) -> dict[str, float]:
-        taken = evaluate(self.network, self.space, unroll.states[chosen], unroll.action.ravel()[chosen])
+    def _step(self, unroll: Unroll, chosen: np.ndarray, advantage: Tensor, target: Tensor) -> dict[str, float]:
+        taken = evaluate(self.forward, self.space, unroll.states[chosen], unroll.action.ravel()[chosen])
         device = taken.value.device
         before = torch.from_numpy(unroll.log_probability.ravel()[chosen]).to(device)
         log_ratio, weight = taken.log_probability - before, advantage[chosen].to(device)
@@ -95,3 +114,12 @@ class PPO:
             "gradient_norm": norm,
         }
         return {name: float(value.detach()) for name, value in report.items()}
+
+
+def standardised(values: Tensor) -> Tensor:
+    """To mean 0 and standard deviation 1 over all ranks, so that results do not depend on their number."""
+    double = values.double()
+    count, total, square = over_ranks(torch.stack([torch.tensor(double.numel()), double.sum(), (double**2).sum()]))
+    mean = total / count
+    spread = (square / count - mean**2).clamp(min=0).sqrt()
+    return ((double - mean) / (spread + 1e-8)).to(values.dtype)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import torch
 
 from hydrasurr.rl.environment.molecules import Molecules
 from hydrasurr.rl.maths.priorities import importance, priority
 from hydrasurr.rl.maths.sum_tree import SumTree
+from hydrasurr.rl.policy.tensors import from_tensors, to_tensors
 
 
 @dataclass
@@ -54,11 +57,13 @@ class Drawn:
     ----------
     transitions : `n` of them
     place : int64 `[n]`, where they are, for `update`
+    probability : float64 `[n]`, with which each was drawn
     weight : float64 `[n]`, importance weights, at most 1
     """
 
     transitions: Transitions
     place: np.ndarray
+    probability: np.ndarray
     weight: np.ndarray
 
 
@@ -102,8 +107,25 @@ class Replay:
         """Draw transitions by priority, with repeats. Raises ValueError if there are none."""
         place = self._tree.sample(count, self._random)
         probability = self._tree[place] / self._tree.total
-        return Drawn(self._kept[place], place, importance(probability, len(self), self.beta))
+        return Drawn(self._kept[place], place, probability, importance(probability, len(self), self.beta))
 
     def update(self, place: np.ndarray, error: np.ndarray) -> None:
         """Say how surprising drawn transitions are by now."""
         self._tree[place] = priority(error, self.alpha)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, as many as there are transitions."""
+        places = np.arange(len(self))
+        return {
+            "kept": to_tensors(self._kept[places]),
+            "priority": torch.from_numpy(self._tree[places]),
+            "added": self._added,
+            "random": self._random.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._added = state["added"]
+        places = np.arange(len(self))
+        self._kept[places] = from_tensors(Transitions, state["kept"])
+        self._tree[places] = state["priority"].numpy()
+        self._random.bit_generator.state = state["random"]

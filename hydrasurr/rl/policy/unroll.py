@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,9 @@ import torch
 
 from hydrasurr.rl.environment.episodes import Episodes
 from hydrasurr.rl.environment.molecules import Molecules, concatenate
+from hydrasurr.rl.policy.choosing import Chooser, draw
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.observation import Observation
-from hydrasurr.rl.policy.segments import segment_sample
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,17 @@ class Sampler:
     episodes : they are reset here
     network : the policy; its weights may be changed between calls
     seed : of the actions
+    choose : chooses them by what the network says
     """
 
-    def __init__(self, episodes: Episodes, network: ActionNetwork, seed: int):
-        self.episodes, self.network = episodes, network
-        self._random = torch.Generator().manual_seed(seed)
+    def __init__(self, episodes: Episodes, network: ActionNetwork, seed: int, choose: Chooser = draw):
+        self.episodes, self.network, self.choose = episodes, network, choose
+        self.seed(seed)
         episodes.reset()
+
+    def seed(self, seed: int) -> None:
+        """Draw actions anew from here on."""
+        self._random = torch.Generator().manual_seed(seed)
 
     @torch.no_grad()
     def unroll(self, steps: int, version: int = 0) -> Unroll:
@@ -74,15 +80,14 @@ class Sampler:
         for t in range(steps):
             legal = episodes.legal()
             choice = self.network(Observation.of(episodes.actions, episodes.molecules, legal).to(device))
-            log_probability = choice.log_probability
-            place = segment_sample(log_probability, choice.molecule, len(episodes), self._random)
+            place, log_probability = self.choose(choice, self._random)
             action = legal.number[place.cpu().numpy()]
             states.append(episodes.molecules.copy())
             step = episodes.step(action)
             left = np.flatnonzero(step.truncated if t < steps - 1 else ~step.terminated)
             beyond.append(episodes.molecules[left])
             places.append(t * len(episodes) + left)
-            taken = log_probability[place].float().cpu().numpy()
+            taken = log_probability.float().cpu().numpy()
             rows.append((action, taken, step.reward, step.terminated, step.truncated, step.objective))
             if step.ended.any():
                 episodes.reset(np.flatnonzero(step.ended))
@@ -100,3 +105,25 @@ class Sampler:
             objective=objective,
             version=version,
         )
+
+
+def side_by_side(unrolls: Sequence[Unroll]) -> Unroll:
+    """Unrolls of the same number of steps as one of all their molecules."""
+    if len(unrolls) == 1:
+        return unrolls[0]
+    steps = len(unrolls[0].action)
+    counts = [one.action.shape[1] for one in unrolls]
+    # By unroll, time and molecule they lie; by time, unroll and molecule they are wanted.
+    parts = np.split(np.arange(steps * sum(counts)), np.cumsum([steps * count for count in counts])[:-1])
+    order = np.concatenate([part.reshape(steps, -1) for part in parts], axis=1).ravel()
+    lying = np.concatenate([part[one.beyond_place] for part, one in zip(parts, unrolls, strict=True)])
+    wanted = order.argsort()[lying]
+    ascending = wanted.argsort()
+    arrays = ("action", "log_probability", "reward", "terminated", "truncated", "objective")
+    return Unroll(
+        states=concatenate([one.states for one in unrolls])[order],
+        beyond=concatenate([one.beyond for one in unrolls])[ascending],
+        beyond_place=wanted[ascending],
+        **{name: np.concatenate([getattr(one, name) for one in unrolls], axis=1) for name in arrays},
+        version=min(one.version for one in unrolls),
+    )

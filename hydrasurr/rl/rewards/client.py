@@ -62,6 +62,10 @@ class RewardClient:
         """The server's statistics: latency without the way there and back. Raises ServerGone."""
         return self._request("summary")
 
+    def progress(self, top: int) -> dict[str, float]:
+        """As RewardService.progress, of the server. Raises ServerGone."""
+        return self._request(f"progress {top}")
+
     @property
     def columns(self) -> list[Column]:
         """Names and units of the columns of `Worth.properties`. Raises ServerGone."""

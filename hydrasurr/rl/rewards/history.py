@@ -49,7 +49,7 @@ class History:
 
     def find(self, smiles: Sequence[str]) -> History:
         """Some of the molecules, in this order. Raises KeyError for one that was never evaluated."""
-        place = {text: k for k, text in enumerate(self.smiles)}
+        place = dict(zip(reversed(self.smiles), range(len(self) - 1, -1, -1), strict=True))
         return self._at(np.array([place[text] for text in smiles], np.int64))
 
     def _at(self, places: np.ndarray) -> History:
@@ -59,3 +59,12 @@ class History:
 def concatenate(parts: Sequence[Worth]) -> Worth:
     """What several batches of molecules are worth; at least one."""
     return Worth(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("value", "properties", "std")))
+
+
+def merge(histories: Sequence[History]) -> History:
+    """Of several services as one, one after another; of a molecule that several know the first counts."""
+    everything = History(
+        tuple(text for history in histories for text in history.smiles),
+        concatenate([history.worth for history in histories]),
+    )
+    return everything.find(list(dict.fromkeys(everything.smiles))) if len(histories) > 1 else everything

@@ -207,12 +207,14 @@ def _answer(service: RewardService, requests: list[Request]) -> None:
 
 
 def _tell(service: RewardService, what: str) -> Any:
-    match what:
-        case "history":
+    match what.split():
+        case ["history"]:
             return service.history()
-        case "summary":
+        case ["summary"]:
             return service.summary()
-        case "columns":
+        case ["progress", top]:
+            return service.progress(int(top))
+        case ["columns"]:
             return service.columns
     return HydrasurrError(f"the reward service knows nothing of '{what}'")
 

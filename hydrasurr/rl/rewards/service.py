@@ -90,6 +90,13 @@ class RewardService:
         """The statistics, for logs and reports."""
         return self.statistics.summary()
 
+    def progress(self, top: int) -> dict[str, float]:
+        """How many different molecules are known, and the mean worth of the best `top` of them; and the statistics."""
+        values = np.fromiter(self._value.values(), np.float64, len(self._value))
+        best = np.partition(values, -top)[-top:] if len(values) > top else values
+        found = {"evaluations": len(values), "best": float(best.mean()) if len(best) else float("nan")}
+        return found | self.summary()
+
     @property
     def columns(self) -> list[Column]:
         """Names and units of the columns of `Worth.properties`."""

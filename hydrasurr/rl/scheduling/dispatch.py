@@ -164,11 +164,13 @@ class Dispatcher:
         """What is done and what was learnt, for JSON. `unseen`: see Ledger."""
         return {"ledger": self.ledger.state_dict(unseen), "costs": self.costs.state_dict()}
 
-    def report(self) -> LoadReport:
-        """How evenly work was spread so far."""
+    def report(self, count: int | None = None) -> LoadReport:
+        """How evenly work was spread so far; with `count` over so many, of which each has every `count`-th number."""
+        count = count or len(self.crew)
         seconds = max(self._last - self._first, 0.0)
-        speed = [worker.speed for worker in self.crew.workers]
-        return LoadReport.of(self.config.scheduler, self._busy, self._vain, self._work, speed, seconds)
+        speed = [worker.speed for worker in self.crew.workers[:count]]
+        busy, vain = (seconds.reshape(-1, count).sum(0) for seconds in (self._busy, self._vain))
+        return LoadReport.of(self.config.scheduler, busy, vain, self._work, speed, seconds)
 
     def _assign(self, worker: int, now: float) -> Assignment | None:
         while (pick := self.scheduler.take(worker, now)) is not None:

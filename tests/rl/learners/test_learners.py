@@ -68,13 +68,14 @@ def test_impala_learns_from_an_older_policy() -> None:
 
 def test_a3c_learns_from_gradients_of_older_weights() -> None:
     actors = [sampler(seed) for seed in (0, 1)]
-    server = A3C(A3CConfig(optimizer=FAST), copy.deepcopy(actors[0].network))
+    server = A3C(A3CConfig(optimizer=FAST), copy.deepcopy(actors[0].network), actors[0].episodes.actions)
     first = final(actors[0].unroll(STEPS))
     for update in range(80):
         actor = actors[update % 2]
         unroll = actor.unroll(STEPS, version=max(server.version - 1, 0))
-        report = server.learn(gradient(server.config, actor.network, actor.episodes.actions, unroll))
-        assert report["lag"] == min(update, 1)
+        server.take(0, unroll.version, gradient(server.config, actor.network, actor.episodes.actions, unroll))
+        server.update()
+        assert server.lags.seen[-1] == min(update, 1)
         actor.network.load_state_dict(server.network.state_dict())
     assert first < 1.5 < 2.5 < final(actors[0].unroll(STEPS))
 
@@ -82,15 +83,15 @@ def test_a3c_learns_from_gradients_of_older_weights() -> None:
 def test_apex_learns_from_a_replay() -> None:
     acting = sampler()
     space = acting.episodes.actions
-    learner = ApeX(ApeXConfig(optimizer=FAST, target_every=20), acting.network, space)
-    replay = Replay(2000, CONFIG.rules.max_atoms)
+    config = ApeXConfig(
+        optimizer=FAST, target_every=20, capacity=2000, warm_up=1, batch_size=64, updates=5, n_step=2
+    )
+    learner = ApeX(config, acting.network, space)
     for _ in range(30):  # the sampler draws actions by their scores, so better ones more and more often
-        transitions = transitions_of(acting.unroll(STEPS), 2, 0.99)
-        replay.add(transitions, errors_of(acting.network, space, transitions))
-        for _ in range(10):
-            drawn = replay.sample(64)
-            errors, _ = learner.learn(drawn)
-            replay.update(drawn.place, errors)
+        learner.take(0, learner.version, learner.digest(config, acting.network, space, acting.unroll(STEPS)))
+        while learner.ready:
+            learner.update()
+    assert learner.version == 30 * STEPS * COUNT * 5 / 64
     greedy = Episodes(CONFIG, oxygens, 1)
     greedy.reset()
     for _ in range(4):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hydrasurr.rl.scheduling.worker import this_worker
+from hydrasurr.rl.executors.worker import this_worker
 
 
 def square(number: int) -> int:

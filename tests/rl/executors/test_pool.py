@@ -16,7 +16,7 @@ import pytest
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.rl.scheduling.config import LeaseConfig, SchedulingConfig
-from hydrasurr.rl.scheduling.pool import Progress, TaskRun, run_tasks
+from hydrasurr.rl.executors.pool import Progress, TaskRun, run_tasks
 from hydrasurr.rl.scheduling.tasks import Task, Worker
 from tests.rl.scheduling import jobs
 from tests.rl.scheduling.names import NAMES
@@ -183,7 +183,7 @@ def test_what_cannot_start() -> None:
 def test_workers_end_with_the_one_who_started_them() -> None:
     script = """
 import os, signal
-from hydrasurr.rl.scheduling.pool import TaskRun
+from hydrasurr.rl.executors.pool import TaskRun
 from hydrasurr.rl.scheduling.tasks import Task
 from tests.rl.scheduling import jobs
 with TaskRun(jobs.sleep, [Task(str(i), 0.1) for i in range(1000)], workers=2) as run:

@@ -1,25 +1,35 @@
-"""A worker's process, as whoever started it sees it."""
+"""Workers that are processes of this machine."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from typing import Any
 
+from hydrasurr.rl.executors.worker import END, serve
 from hydrasurr.rl.scheduling.tasks import Worker
-from hydrasurr.rl.scheduling.worker import END, serve
+
+
+class LocalExecutor:
+    """Starts a process for each worker, and a new one in the place of one that has died."""
+
+    shares_memory = True
+
+    def start(self, number: int, worker: Worker, function: Callable[[Any], Any]) -> Process:
+        return Process(number, worker, function)
+
+    def wait(self, links: Collection[Process], timeout: float | None) -> Collection[Process]:
+        owners = {source: process for process in links for source in process.sources()}
+        return {owners[source] for source in wait(list(owners), timeout)}
+
+    def close(self) -> None:
+        pass
 
 
 class Process:
-    """A new process that calls `function` with what it is sent, and says what came of it.
-
-    Attributes
-    ----------
-    number : of the worker
-    ready : it has started; set by whoever hears it say so
-    dead : it has ended, or nothing can be heard from it any more; known after `messages`
-    """
+    """A new process that calls `function` with what it is sent; see Link."""
 
     def __init__(self, number: int, worker: Worker, function: Callable[[Any], Any]):
         spawn = get_context("spawn")  # a fork would inherit threads' locks and CUDA
@@ -34,16 +44,18 @@ class Process:
         finally:
             theirs.close()  # else its end of the pipe would stay open when it dies
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def sources(self) -> tuple[Any, ...]:
         """What to wait for: a message or its end."""
         return self._connection, self._process.sentinel
 
     def send(self, message: Any) -> None:
-        """Raises OSError if it is dead, and whatever keeps a message from being sent."""
         self._connection.send(message)
 
     def messages(self) -> Iterator[Any]:
-        """Those that have come in; also the last ones of a process that is dead by now."""
         alive = self._process.is_alive()
         try:
             while self._connection.poll():
@@ -53,14 +65,12 @@ class Process:
         self.dead = not alive
 
     def ask_to_end(self) -> None:
-        """It ends as soon as it has nothing to do."""
         try:
             self._connection.send(END)
         except OSError:
             self.dead = True
 
     def end(self, patience: float = 0.0) -> str:
-        """Make sure that it has ended, by force after `patience` seconds; says how it ended."""
         self._process.join(patience)
         if self._process.is_alive():
             self._process.kill()

@@ -1,0 +1,121 @@
+"""`hydrasurr design`: agents that design molecules."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Design molecules by reinforcement learning.")
+
+ConfigJson = Annotated[str, typer.Argument(help="The JSON file, or the name of a shipped one.", metavar="CONFIG.json")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: --set frames=50000. Repeatable.")
+]
+Out = Annotated[Path | None, typer.Option(help="Folder; default runs/NAME.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder, if anything.")]
+Force = Annotated[bool, typer.Option("--force", help="Delete what is in the folder.")]
+TimeLimit = Annotated[
+    str | None, typer.Option(help="Checkpoint and stop after this time: 90s, 45m, 1.5h, 1-12:00:00.")
+]
+
+
+@app.command()
+def train(
+    config_json: ConfigJson,
+    out: Out = None,
+    overrides: Overrides = None,
+    resume: Resume = False,
+    force: Force = False,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Train an agent by the learner that the configuration names: PPO, A3C, IMPALA or Ape-X.
+
+    Alone it starts actors as processes of this machine; under torchrun, mpirun or srun ranks are learners, or with
+    running.executor "torchrun" or "mpi" learners, actors and an evaluator. Ctrl-C and SIGTERM stop a run with a
+    checkpoint; --resume goes on with it.
+    """
+    from hydrasurr.rl.running.config import load_design_config
+    from hydrasurr.rl.running.folder import DesignFolder
+    from hydrasurr.rl.running.report import write_report
+    from hydrasurr.rl.running.run import run
+    from hydrasurr.shipped import find
+    from hydrasurr.training.stop import parse_duration
+
+    config = load_design_config(find("run_configs", config_json), overrides)
+    folder = DesignFolder(out or Path("runs") / config.name)
+    limit = parse_duration(time_limit) if time_limit else None
+    results = run(config, folder, resume=resume, force=force, time_limit=limit)
+    if results:
+        write_report(folder)
+        _print_results(folder.path, results, config.top_k)
+
+
+@app.command()
+def sample(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run, or its policy.safetensors.", metavar="RUN")],
+    count: Annotated[int, typer.Option(min=1, help="Molecules.")] = 100,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write; default: standard output.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+) -> None:
+    """Let a trained agent design molecules, and say what they are worth."""
+    from hydrasurr.rl.running.sample import sample as draw
+
+    draw(run_dir, count, seed, out)
+    if out:
+        print(f"wrote '{out}'", file=sys.stderr)
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")]) -> None:
+    """Write report.html of a run again, also of one still under way."""
+    from hydrasurr.rl.running.folder import DesignFolder
+    from hydrasurr.rl.running.report import write_report
+
+    print(f"wrote '{write_report(DesignFolder(run_dir))}'")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configurations of agents, for editors."""
+    from hydrasurr.rl.running.config import DesignConfig
+
+    print(json.dumps(DesignConfig.model_json_schema(), indent=2))
+
+
+@app.command()
+def check(config_json: ConfigJson, overrides: Overrides = None) -> None:
+    """Check a configuration and print it with all defaults filled in."""
+    from hydrasurr.rl.running.config import load_design_config
+    from hydrasurr.shipped import find
+
+    print(load_design_config(find("run_configs", config_json), overrides).model_dump_json(indent=2))
+    print(f"'{config_json}' is valid", file=sys.stderr)
+
+
+def _print_results(path: Path, results: dict[str, Any], top_k: int) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from hydrasurr.tables import significant
+
+    console = Console(highlight=False)
+    columns = [f"{c['name']} ({c['unit']})" if c["unit"] else c["name"] for c in results["columns"]]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("worth", *columns):
+        table.add_column(name, justify="right")
+    table.add_column("molecule", overflow="fold")
+    for row in results["top"][:10]:
+        numbers = ["" if value is None else significant(value) for value in (row["worth"], *row["properties"])]
+        table.add_row(*numbers, row["smiles"])
+    console.print(table)
+    mean = results[f"top_{top_k}_mean"]
+    console.print(
+        f"{results['molecules']:,} different molecules in {results['frames']:,} actions; the best {top_k} are worth "
+        f"{'nothing' if mean is None else significant(mean)} on average"
+    )
+    console.print(f"molecules  {path / 'molecules.csv'}\nreport     {path / 'report.html'}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""A design run: learners, actors and what goes on between them."""
