@@ -40,7 +40,6 @@ def train(
     """
     from hydrasurr.rl.running.config import load_design_config
     from hydrasurr.rl.running.folder import DesignFolder
-    from hydrasurr.rl.running.report import write_report
     from hydrasurr.rl.running.run import run
     from hydrasurr.shipped import find
     from hydrasurr.training.stop import parse_duration
@@ -50,6 +49,8 @@ def train(
     limit = parse_duration(time_limit) if time_limit else None
     results = run(config, folder, resume=resume, force=force, time_limit=limit)
     if results:
+        from hydrasurr.rl.running.report import write_report  # late: only the first learner needs matplotlib
+
         write_report(folder)
         _print_results(folder.path, results, config.top_k)
 

@@ -34,17 +34,28 @@ class SocketExecutor:
 
     def __init__(self, store: dist.Store, name: str, count: int):
         key = secrets.token_bytes(32)  # keeps strangers out: what comes through a connection is unpickled
-        with Listener((own_address(), 0), backlog=max(count, 1), authkey=key) as listener:
-            store.set(name, pickle.dumps((listener.address, key)))
-            self._connections = [listener.accept() for _ in range(count)]
-        self._free = list(self._connections)
+        self._listener = Listener((own_address(), 0), backlog=max(count, 1), authkey=key)
+        self._missing = count
+        """Ranks that have not connected yet."""
+        self._connections: list[Connection] = []
+        self._free: list[Connection] = []
+        store.set(name, pickle.dumps((self._listener.address, key)))
 
     def start(self, number: int, worker: Worker, function: Callable[[Any], Any]) -> SocketLink:
+        self._accept()
         if not self._free:
             raise HydrasurrError("no rank is left for another worker; ranks of torchrun that die cannot be replaced")
         connection = self._free.pop(0)
         connection.send((number, worker, function))
         return SocketLink(connection, number)
+
+    def _accept(self) -> None:
+        """Wait for all ranks that have not connected yet."""
+        while self._missing:
+            self._connections.append(self._listener.accept())
+            self._free.append(self._connections[-1])
+            self._missing -= 1
+        self._listener.close()
 
     def wait(self, links: Collection[SocketLink], timeout: float | None) -> Collection[SocketLink]:
         owners = {link.connection: link for link in links}
@@ -56,6 +67,7 @@ class SocketExecutor:
 
     def dismiss(self) -> None:
         """Send the ranks home; a second time nothing happens."""
+        self._accept()
         for connection in self._connections:
             if not connection.closed:
                 connection.send(DISMISSED)

@@ -84,7 +84,7 @@ def _receive(channel: Channel, inbox: SimpleQueue[Any]) -> None:
         except (EOFError, OSError):
             message = END
         except Exception as error:
-            message = Answer(None, f"its payload cannot be read by a worker: {describe(error)}", 0.0)
+            message = unreadable(error)
         inbox.put(message)
 
 
@@ -104,7 +104,17 @@ def _send(channel: Channel, said: Answer) -> None:
     except OSError:
         raise
     except Exception as error:  # sent are whole messages or nothing
-        channel.send(Answer(None, f"its result cannot be sent: {describe(error)}", said.seconds))
+        channel.send(unsendable(said, error))
+
+
+def unreadable(error: Exception) -> Answer:
+    """In place of that to a message that could not be unpickled."""
+    return Answer(None, f"its payload cannot be read by a worker: {describe(error)}", 0.0)
+
+
+def unsendable(said: Answer, error: Exception) -> Answer:
+    """In place of one that cannot be pickled."""
+    return Answer(None, f"its result cannot be sent: {describe(error)}", said.seconds)
 
 
 def describe(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from hydrasurr.rl.maths.returns import n_step
 from hydrasurr.rl.policy.choosing import Chooser, EpsilonGreedy
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.observation import Observation
-from hydrasurr.rl.policy.replay import Drawn, Replay, Transitions
+from hydrasurr.rl.policy.replay import Drawn, PackedTransitions, Replay, Transitions
 from hydrasurr.rl.policy.segments import segment_argmax
 from hydrasurr.rl.policy.unroll import Unroll
 from hydrasurr.strict import Strict
@@ -54,7 +54,7 @@ class ApeXConfig(Strict):
 class Sent(NamedTuple):
     """What an actor sends: steps, and how far its own values were from what came of each, `[n]`."""
 
-    transitions: Transitions
+    transitions: PackedTransitions
     error: np.ndarray
 
 
@@ -84,7 +84,7 @@ class ApeX(Learner):
     @staticmethod
     def digest(config: ApeXConfig, network: ActionNetwork, space: ActionSpace, unroll: Unroll) -> Sent:
         transitions = transitions_of(unroll, config.n_step, config.discount)
-        return Sent(transitions, errors_of(network, space, transitions))
+        return Sent(transitions.pack(), errors_of(network, space, transitions))
 
     def _take(self, lane: int, lag: int, content: Sent) -> None:
         self.replay.add(*content)

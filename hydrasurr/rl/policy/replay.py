@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from hydrasurr.rl.environment.molecules import Molecules
+from hydrasurr.rl.environment.packed import PackedMolecules, pack
 from hydrasurr.rl.maths.priorities import importance, priority
 from hydrasurr.rl.maths.sum_tree import SumTree
 from hydrasurr.rl.policy.tensors import from_tensors, to_tensors
 
 
+class _Rows:
+    """Dataclasses of columns of one length."""
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    def __getitem__(self, chosen: np.ndarray) -> Self:
+        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def __setitem__(self, chosen: np.ndarray, other: Self) -> None:
+        for field in fields(self):
+            getattr(self, field.name)[chosen] = getattr(other, field.name)
+
+
 @dataclass
-class Transitions:
+class Transitions(_Rows):
     """`n` steps, each over one or several actions.
 
     Attributes
@@ -33,20 +48,28 @@ class Transitions:
     reward: np.ndarray
     discount: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.action)
+    def pack(self) -> PackedTransitions:
+        """The same in a tenth of the memory, to be kept and sent."""
+        return PackedTransitions(pack(self.states), pack(self.after), self.action, self.reward, self.discount)
+
+
+@dataclass
+class PackedTransitions(_Rows):
+    """As Transitions, but for the molecules."""
+
+    states: PackedMolecules
+    after: PackedMolecules
+    action: np.ndarray
+    reward: np.ndarray
+    discount: np.ndarray
 
     @classmethod
-    def empty(cls, count: int, max_atoms: int) -> Transitions:
-        molecules = (Molecules.empty(count, max_atoms) for _ in range(2))
+    def empty(cls, count: int, max_atoms: int) -> PackedTransitions:
+        molecules = (PackedMolecules.empty(count, max_atoms) for _ in range(2))
         return cls(*molecules, np.zeros(count, np.int64), np.zeros(count, np.float32), np.zeros(count, np.float32))
 
-    def __getitem__(self, chosen: np.ndarray) -> Transitions:
-        return Transitions(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
-    def __setitem__(self, chosen: np.ndarray, other: Transitions) -> None:
-        for field in fields(self):
-            getattr(self, field.name)[chosen] = getattr(other, field.name)
+    def unpack(self) -> Transitions:
+        return Transitions(self.states.unpack(), self.after.unpack(), self.action, self.reward, self.discount)
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,7 @@ class Replay:
 
     def __init__(self, capacity: int, max_atoms: int, alpha: float = 0.6, beta: float = 0.4, seed: int = 0):
         self.capacity, self.alpha, self.beta = capacity, alpha, beta
-        self._kept = Transitions.empty(capacity, max_atoms)
+        self._kept = PackedTransitions.empty(capacity, max_atoms)
         self._tree = SumTree(capacity)
         self._added = 0
         self._random = np.random.default_rng(seed)
@@ -94,7 +117,7 @@ class Replay:
         """Transitions ever added."""
         return self._added
 
-    def add(self, transitions: Transitions, error: np.ndarray) -> None:
+    def add(self, transitions: PackedTransitions, error: np.ndarray) -> None:
         """Remember transitions, of which `error` `[n]` says how surprising they were. At most `capacity` at a time."""
         if len(transitions) > self.capacity:
             raise ValueError(f"{len(transitions)} transitions do not fit in a replay of {self.capacity}")
@@ -107,7 +130,7 @@ class Replay:
         """Draw transitions by priority, with repeats. Raises ValueError if there are none."""
         place = self._tree.sample(count, self._random)
         probability = self._tree[place] / self._tree.total
-        return Drawn(self._kept[place], place, probability, importance(probability, len(self), self.beta))
+        return Drawn(self._kept[place].unpack(), place, probability, importance(probability, len(self), self.beta))
 
     def update(self, place: np.ndarray, error: np.ndarray) -> None:
         """Say how surprising drawn transitions are by now."""
@@ -126,6 +149,6 @@ class Replay:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._added = state["added"]
         places = np.arange(len(self))
-        self._kept[places] = from_tensors(Transitions, state["kept"])
+        self._kept[places] = from_tensors(PackedTransitions, state["kept"])
         self._tree[places] = state["priority"].numpy()
         self._random.bit_generator.state = state["random"]

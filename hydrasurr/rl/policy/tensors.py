@@ -12,16 +12,23 @@ Record = TypeVar("Record")
 
 
 def to_tensors(record: Any) -> dict[str, Any]:
-    """A dataclass of arrays, and of such dataclasses, as tensors by name."""
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return {name: to_tensors(x) if is_dataclass(x) else torch.from_numpy(np.ascontiguousarray(x)) for name, x in values.items()}
+    """A dataclass of arrays, plain values and such dataclasses; arrays become tensors."""
+    return {field.name: _plain(getattr(record, field.name)) for field in fields(record)}
 
 
-def from_tensors(kind: type[Record], tensors: dict[str, Any]) -> Record:
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return to_tensors(value)
+    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
+
+
+def from_tensors(kind: type[Record], values: dict[str, Any]) -> Record:
     """What `to_tensors` was given."""
     types = get_type_hints(kind)
-    parts = {
-        name: from_tensors(types[name], value) if isinstance(value, dict) else value.numpy()
-        for name, value in tensors.items()
-    }
-    return kind(**parts)
+    return kind(**{name: _restored(types[name], value) for name, value in values.items()})
+
+
+def _restored(kind: Any, value: Any) -> Any:
+    if isinstance(value, dict):
+        return from_tensors(kind, value)
+    return value.numpy() if isinstance(value, torch.Tensor) else value

@@ -18,7 +18,7 @@ from hydrasurr.rl.learners.choice import LEARNERS
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.unroll import Sampler, Unroll
 from hydrasurr.rl.rewards.client import RewardClient
-from hydrasurr.rl.rewards.service import RewardService
+from hydrasurr.rl.rewards.service import BudgetSpent, RewardService
 from hydrasurr.rl.running.config import DesignConfig
 from hydrasurr.rl.running.disturbance import Disturbance
 from hydrasurr.rl.running.lanes import Played, Request
@@ -66,7 +66,14 @@ class Actor:
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_sampler": None}
 
-    def __call__(self, request: Request) -> Played:
+    def __call__(self, request: Request) -> Played | None:
+        """None: the budget of evaluations does not suffice for it."""
+        try:
+            return self._answer(request)
+        except BudgetSpent:
+            return None
+
+    def _answer(self, request: Request) -> Played:
         if self._sampler is None:
             self._start()
         begun = time.perf_counter()
@@ -95,6 +102,8 @@ class Actor:
                 "reward": reward,
                 "digest": time.perf_counter() - played,
             },
+            actor=self._disturbance.actor,
+            end=time.time(),
         )
 
     def _start(self) -> None:

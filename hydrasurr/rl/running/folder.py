@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -130,14 +130,19 @@ class DesignFolder:
 
     def write_molecules(self, history: History, columns: Sequence[Column]) -> None:
         """All evaluated molecules in the order of their evaluation, with what they are worth."""
-        names = [f"{column.name} ({column.unit})" if column.unit else column.name for column in columns]
         with self.molecules.open("w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["smiles", "worth", *names, *(f"std of {name}" for name in names)])
-            worth = history.worth
-            for k, smiles in enumerate(history.smiles):
-                row = np.concatenate([[worth.value[k]], worth.properties[k], worth.std[k]])
-                table.writerow([smiles, *(f"{value:.6g}" for value in row)])
+            write_table(file, history, columns)
+
+
+def write_table(file: TextIO, history: History, columns: Sequence[Column]) -> None:
+    """Molecules as CSV: what they are worth, their properties, and the standard deviations of these."""
+    names = [f"{column.name} ({column.unit})" if column.unit else column.name for column in columns]
+    table = csv.writer(file)
+    table.writerow(["smiles", "worth", *names, *(f"std of {name}" for name in names)])
+    worth = history.worth
+    for k, smiles in enumerate(history.smiles):
+        row = np.concatenate([[worth.value[k]], worth.properties[k], worth.std[k]])
+        table.writerow([smiles, *(f"{value:.6g}" for value in row)])
 
 
 def read_records(file: Path) -> list[dict[str, Any]]:

@@ -73,6 +73,8 @@ class Played:
     length : int64 `[episodes]`, their actions
     seconds : "play", of the network and the environment; "reward", waiting for the objective; "digest"; "load",
         for weights
+    actor : its number among those of the learner
+    end : when it was done, seconds since 1970
     """
 
     lane: Lane
@@ -82,3 +84,5 @@ class Played:
     objective: np.ndarray
     length: np.ndarray
     seconds: dict[str, float]
+    actor: int
+    end: float

@@ -149,7 +149,7 @@ class Loop:
     def _commit(self) -> None:
         """All that came is learnt from, or is in the learner's state: from here a resumed run goes on."""
         self.frames += sum(played.frames for played in self._played) * self.ranks.world_size
-        for played in self._played:
+        for played in sorted(self._played, key=lambda played: played.lane.number):  # whoever came first
             self.lanes[played.lane.number] = played.lane
             self._recorder.note_played(played)
         self._played = []

@@ -30,6 +30,7 @@ class Recorder:
         self._updates = self._frames = self._rollouts = 0
         self._objective: list[np.ndarray] = []
         self._length: list[np.ndarray] = []
+        self._played: dict[str, list[float]] = {"actor": [], "end": [], "seconds": []}
 
     @property
     def updates(self) -> int:
@@ -55,6 +56,8 @@ class Recorder:
         self._actor.update(played.seconds)
         self._objective.append(played.objective)
         self._length.append(played.length)
+        for name, value in (("actor", played.actor), ("end", played.end), ("seconds", sum(played.seconds.values()))):
+            self._played[name].append(value)
 
     def note_update(self, report: dict[str, float]) -> None:
         self._updates += 1
@@ -70,6 +73,7 @@ class Recorder:
             "rollouts": self._rollouts,
             "seconds": {"all": seconds, **self._seconds},
             "actor_seconds": dict(self._actor),
+            "played": self._played,
             "episodes": len(objective),
             "objective": float(objective.mean()) if len(objective) else None,
             "objective_std": float(objective.std()) if len(objective) else None,

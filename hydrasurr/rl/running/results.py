@@ -20,10 +20,18 @@ def write_results(
 ) -> dict[str, Any]:
     """Write molecules.csv and results.json, and return what is in the latter."""
     folder.write_molecules(history, columns)
-    records = read_records(folder.metrics)
+    results = results_of(config, history, columns, read_records(folder.metrics))
+    folder.results.write_text(json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def results_of(
+    config: DesignConfig, history: History, columns: Sequence[Column], records: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """What results.json holds, of the molecules and the records so far."""
     values = history.worth.value
     best = history.top(config.top)
-    results = {
+    return {
         "molecules": len(history),
         "best": float(best.worth.value[0]) if len(best) else None,
         f"top_{config.top_k}_mean": float(best.worth.value[: config.top_k].mean()) if len(best) else None,
@@ -39,8 +47,6 @@ def write_results(
             )
         ],
     }
-    folder.results.write_text(json.dumps(results, indent=2) + "\n")
-    return results
 
 
 def _last_mean(values: list[float | None], part: float = 0.1) -> float | None:

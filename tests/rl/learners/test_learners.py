@@ -173,10 +173,10 @@ def test_a_full_replay_forgets_the_oldest() -> None:
     transitions = transitions_of(acting.unroll(STEPS), 1, 0.9)
     replay = Replay(100, CONFIG.rules.max_atoms)
     for start in range(0, 128, 32):
-        part = transitions[np.arange(start, start + 32)]
+        part = transitions[np.arange(start, start + 32)].pack()
         replay.add(part, np.ones(32))
     assert len(replay) == 100 and replay.added == 128
     kept = {tuple(row) for row in replay.sample(4000).transitions.states.element.tolist()}
     assert kept <= {tuple(row) for row in transitions.states.element[28:].tolist()}
     with pytest.raises(ValueError, match="do not fit"):
-        replay.add(transitions, np.ones(128))
+        replay.add(transitions.pack(), np.ones(128))
