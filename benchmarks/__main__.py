@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.molecules import Setting
 
-BENCHMARKS = ("preprocess", "storage", "loading", "pna", "train", "ddp", "query", "memory", "md", "rl")
+BENCHMARKS = ("preprocess", "storage", "loading", "pna", "train", "ddp", "query", "memory", "md", "rl", "design")
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 

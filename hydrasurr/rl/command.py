@@ -12,15 +12,11 @@ import typer
 app = typer.Typer(no_args_is_help=True, help="Design molecules by reinforcement learning.")
 
 ConfigJson = Annotated[str, typer.Argument(help="The JSON file, or the name of a shipped one.", metavar="CONFIG.json")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key: --set frames=50000. Repeatable.")
-]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set frames=50000. Repeatable.")]
 Out = Annotated[Path | None, typer.Option(help="Folder; default runs/NAME.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder, if anything.")]
 Force = Annotated[bool, typer.Option("--force", help="Delete what is in the folder.")]
-TimeLimit = Annotated[
-    str | None, typer.Option(help="Checkpoint and stop after this time: 90s, 45m, 1.5h, 1-12:00:00.")
-]
+TimeLimit = Annotated[str | None, typer.Option(help="Checkpoint and stop after this time: 90s, 45m, 1.5h, 1-12:00:00.")]
 
 
 @app.command()
@@ -57,7 +53,9 @@ def train(
 
 @app.command()
 def sample(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run, or its policy.safetensors.", metavar="RUN")],
+    run_dir: Annotated[
+        Path, typer.Argument(help="Folder of a finished run, or its policy.safetensors.", metavar="RUN")
+    ],
     count: Annotated[int, typer.Option(min=1, help="Molecules.")] = 100,
     out: Annotated[Path | None, typer.Option(help="CSV file to write; default: standard output.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
@@ -77,6 +75,29 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a run.", meta
     from hydrasurr.rl.running.report import write_report
 
     print(f"wrote '{write_report(DesignFolder(run_dir))}'")
+
+
+@app.command()
+def study(
+    config_json: Annotated[
+        Path | None, typer.Argument(help="Settings that differ from the defaults.", metavar="[CONFIG.json]")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One seed and shorter runs: some minutes.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; default runs/design_study, or runs/design_study_quick.")
+    ] = None,
+    overrides: Overrides = None,
+    force: Annotated[bool, typer.Option("--force", help="Delete a study that is in the folder.")] = False,
+) -> None:
+    """Study what distribution gains and what faults cost: scaling, ablations, faults, and simulations of more ranks.
+
+    Makes many short design runs on this machine and writes report.html and report.json. Started again after a stop, it
+    goes on with the stage it was in.
+    """
+    from hydrasurr.rl.study.command import run_study
+
+    folder = out or Path("runs") / ("design_study_quick" if quick else "design_study")
+    print(f"wrote '{run_study(config_json, quick, overrides, folder, force)}'", file=sys.stderr)
 
 
 @app.command()

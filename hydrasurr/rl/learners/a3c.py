@@ -61,9 +61,7 @@ def gradient(config: A3CConfig, network: ActionNetwork, space: ActionSpace, unro
 class A3C(Learner):
     """The server: holds the weights and applies gradients, one an update."""
 
-    def __init__(
-        self, config: A3CConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
-    ):
+    def __init__(self, config: A3CConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0):
         super().__init__(config, network, space, lanes)
         self._sent: Gradient | None = None
 

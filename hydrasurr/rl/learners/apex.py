@@ -65,9 +65,7 @@ class ApeX(Learner):
     update is drawn. That shards differ in their priorities is undone by the importance weights.
     """
 
-    def __init__(
-        self, config: ApeXConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
-    ):
+    def __init__(self, config: ApeXConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0):
         super().__init__(config, network, space, lanes)
         self.target = copy.deepcopy(network).requires_grad_(False)
         ranks = _ranks()

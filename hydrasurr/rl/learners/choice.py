@@ -13,9 +13,7 @@ from hydrasurr.rl.learners.impala import IMPALA, IMPALAConfig
 from hydrasurr.rl.learners.ppo import PPO, PPOConfig
 from hydrasurr.rl.learners.random_policy import RandomConfig, RandomPolicy
 
-LearnerConfig = Annotated[
-    PPOConfig | A3CConfig | IMPALAConfig | ApeXConfig | RandomConfig, Field(discriminator="type")
-]
+LearnerConfig = Annotated[PPOConfig | A3CConfig | IMPALAConfig | ApeXConfig | RandomConfig, Field(discriminator="type")]
 
 LEARNERS: dict[str, type[Learner]] = {
     "ppo": PPO,

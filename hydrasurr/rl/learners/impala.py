@@ -42,9 +42,7 @@ class IMPALAConfig(Strict):
 class IMPALA(Learner):
     """Learns from unrolls of its own and of older policies."""
 
-    def __init__(
-        self, config: IMPALAConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
-    ):
+    def __init__(self, config: IMPALAConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0):
         super().__init__(config, network, space, lanes)
         self._unrolls: list[Unroll] = []
 

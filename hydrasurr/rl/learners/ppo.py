@@ -43,9 +43,7 @@ class PPO(Learner):
 
     synchronous = True
 
-    def __init__(
-        self, config: PPOConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
-    ):
+    def __init__(self, config: PPOConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0):
         super().__init__(config, network, space, lanes)
         self._random = np.random.default_rng(seed)
         self._unrolls: dict[int, Unroll] = {}

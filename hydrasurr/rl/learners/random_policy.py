@@ -25,9 +25,7 @@ class RandomConfig(Strict):
 class RandomPolicy(Learner):
     """Counts contributions as updates."""
 
-    def __init__(
-        self, config: RandomConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0
-    ):
+    def __init__(self, config: RandomConfig, network: ActionNetwork, space: ActionSpace, lanes: int = 1, seed: int = 0):
         super().__init__(config, network, space, lanes)
         self._came = False
 

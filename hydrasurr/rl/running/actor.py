@@ -116,7 +116,9 @@ class Actor:
         self._sampler = Sampler(episodes, network.eval().requires_grad_(True), 0)
         self._version = -1
         worker = this_worker()
-        self._disturbance = Disturbance(config.running.disturbance, worker.number if worker else 0, config.seed, self.marks)
+        self._disturbance = Disturbance(
+            config.running.disturbance, worker.number if worker else 0, config.seed, self.marks
+        )
 
     def _load(self, request: Request) -> None:
         weights = self.shared.read(self._version) if self.shared is not None else request.weights

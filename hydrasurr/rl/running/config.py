@@ -50,8 +50,10 @@ class RunningConfig(Strict):
 
     executor: Literal["local", "mpi", "torchrun", "ray"] = "local"
     """Where actors run. local: processes of this machine, for each learner; learners are the ranks of a launcher, or
-    this one process. mpi: ranks of mpirun or srun. torchrun: ranks of torchrun. ray: actors of a Ray cluster. Actors
-    that die are replaced with local and ray; with mpi and torchrun the job ends, and goes on with --resume."""
+    this one process. mpi: ranks of mpirun or srun. torchrun: ranks of torchrun. ray: actors of Ray. Actors that die are
+    replaced with local and ray; with mpi and torchrun the job ends, and goes on with --resume. Each machine has a
+    reward service of its own; with ray only that of the learner: actors elsewhere evaluate for themselves, and what
+    they find is in no table."""
     learners: int | None = Field(None, ge=1)
     """With mpi and torchrun: so many of the first ranks are learners, 1 by default; the others are actors."""
     actors: int = Field(2, ge=1)
@@ -141,9 +143,10 @@ class DesignConfig(Strict):
 
     @property
     def final_chooser(self) -> Chooser:
-        """How a trained agent chooses: it draws from its policy, or takes what it finds best where it has values."""
+        """How a trained agent chooses: it draws from its policy, or takes what it finds best where it has values, now
+        and then something else, since it would always build the same molecule."""
         kind = self.learner.type
-        return EpsilonGreedy({"apex": 0.0, "random": 1.0}[kind]) if kind in ("apex", "random") else draw
+        return EpsilonGreedy({"apex": 0.05, "random": 1.0}[kind]) if kind in ("apex", "random") else draw
 
     @property
     def frames_a_rollout(self) -> int:

@@ -35,9 +35,7 @@ class Episode(NamedTuple):
     length: np.ndarray
 
 
-def play_to_the_end(
-    episodes: Episodes, network: ActionNetwork, choose: Chooser, seed: int
-) -> Episode:
+def play_to_the_end(episodes: Episodes, network: ActionNetwork, choose: Chooser, seed: int) -> Episode:
     """One episode of each molecule; those that have ended wait for the others."""
     import torch
 

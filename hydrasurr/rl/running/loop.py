@@ -142,6 +142,8 @@ class Loop:
             self._record()
         self._over = self.frames >= self.config.frames
         if self._save_due and not self._over and not self._played:
+            if self._recorder.updates:  # a run that goes on from there has it behind it
+                self._record()
             self._save()
         if self.learner.synchronous:
             self._tasks.add([self._task(lane) for lane in self.lanes.values()])

@@ -237,7 +237,7 @@ def _shares(
         if whole.get(kind)
     ]
     chart = page.figure(figures.shares(records, parts, kinds), f"time-{title}", f"time of {title} by actions")
-    return f"<div><h3>{title}</h3>{chart}{page.table(['', 'seconds', 'share'], rows, numeric=2)}</div>"
+    return f"<div><h3>{title}</h3>{chart}{page.table(['', 'time', 'share'], rows, numeric=2)}</div>"
 
 
 def _lag(run: DesignRun, records: list[Record], whole: Record) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +12,6 @@ import torch
 import torch.distributed as dist
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.launcher import Ranks
 from hydrasurr.loading.shared import node_name
 from hydrasurr.rl.environment.actions import ActionSpace
 from hydrasurr.rl.executors.pool import TaskRun
@@ -32,7 +30,7 @@ from hydrasurr.rl.running.history_state import history_from
 from hydrasurr.rl.running.lanes import Lane
 from hydrasurr.rl.running.loop import Loop
 from hydrasurr.rl.running.results import write_results
-from hydrasurr.rl.running.team import Team, exchange_among_learners, open_team
+from hydrasurr.rl.running.team import Team, open_team
 from hydrasurr.rl.running.watch import Watcher
 from hydrasurr.rl.running.weights import SharedWeights, Weights
 from hydrasurr.rl.scheduling.tasks import Worker
@@ -175,8 +173,19 @@ class _Job:
                 stack.callback(shared.close)
             evaluations = self._evaluations(clients, stack, watcher)
             loop = Loop(
-                config, folder, learner, lanes, ranks, clients[node_name()], shared, parallel, timer, sent,
-                evaluations, stop, watcher.update,
+                config,
+                folder,
+                learner,
+                lanes,
+                ranks,
+                clients[node_name()],
+                shared,
+                parallel,
+                timer,
+                sent,
+                evaluations,
+                stop,
+                watcher.update,
             )
             if state is not None:
                 loop.resume(state)
@@ -216,9 +225,7 @@ class _Job:
             payload=loop.request,
         )
 
-    def _evaluations(
-        self, clients: dict[str, RewardClient], stack: ExitStack, watcher: Watcher
-    ) -> Evaluations | None:
+    def _evaluations(self, clients: dict[str, RewardClient], stack: ExitStack, watcher: Watcher) -> Evaluations | None:
         if self.team.evaluator_executor is None:
             return None
         evaluator = Evaluator(self.config, clients)

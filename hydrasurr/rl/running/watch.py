@@ -44,7 +44,9 @@ class Watcher:
             f"[bold]{self.config.name}[/bold]: {self.config.learner.type}, actors by '{running.executor}', "
             f"lanes of {running.molecules} molecules, {self.config.frames:,} actions"
         )
-        self._bar = self._progress.add_task(self.config.learner.type, total=self.config.frames, completed=frames, rate="")
+        self._bar = self._progress.add_task(
+            self.config.learner.type, total=self.config.frames, completed=frames, rate=""
+        )
 
     def update(self, record: dict[str, Any]) -> None:
         """Move the bar; every few seconds say how it goes."""

@@ -12,7 +12,7 @@ from hydrasurr.models.config import ModelConfig
 from hydrasurr.rl.environment.episodes import EpisodeConfig, Episodes
 from hydrasurr.rl.environment.molecules import Molecules
 from hydrasurr.rl.learners.a3c import A3C, A3CConfig, gradient
-from hydrasurr.rl.learners.apex import ApeX, ApeXConfig, action_values, errors_of, targets, transitions_of
+from hydrasurr.rl.learners.apex import ApeX, ApeXConfig, action_values, targets, transitions_of
 from hydrasurr.rl.learners.impala import IMPALA, IMPALAConfig
 from hydrasurr.rl.learners.optimizer import OptimizerConfig
 from hydrasurr.rl.learners.ppo import PPO, PPOConfig

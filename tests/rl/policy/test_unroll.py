@@ -12,10 +12,9 @@ from hydrasurr.rl.environment.episodes import EpisodeConfig, Episodes
 from hydrasurr.rl.environment.molecules import Molecules
 from hydrasurr.rl.environment.smiles import to_smiles
 from hydrasurr.rl.learners.apex import transitions_of
-from hydrasurr.rl.policy.unroll import side_by_side
 from hydrasurr.rl.policy.evaluate import evaluate, values, values_after
 from hydrasurr.rl.policy.network import ActionNetwork
-from hydrasurr.rl.policy.unroll import Sampler, Unroll
+from hydrasurr.rl.policy.unroll import Sampler, Unroll, side_by_side
 
 CONFIG = EpisodeConfig.model_validate(
     {"rules": {"max_atoms": 8}, "max_steps": 5, "start": {"smiles": ["C", "CO"]}, "reward": "dense"}

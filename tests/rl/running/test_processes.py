@@ -91,10 +91,12 @@ def test_ranks_play_as_processes_do(plain: Path, tmp_path: Path, launcher: str) 
     ids=["local", "mpi", "torchrun"],
 )
 def test_two_learners_learn_what_one_does(tmp_path: Path, launcher: str, sections: dict[str, Any]) -> None:
-    """With one step of the optimizer for each update, from the same lanes; to rounding, as sums are ordered otherwise."""
+    """With one step of the optimizer for each update, from the same lanes; to rounding: sums are ordered otherwise."""
     learner = {"type": "ppo", "steps": 6, "epochs": 1, "minibatches": 1}
     one = write(tmp_path / "one.json", learner=learner)
-    two = write(tmp_path / "two.json", learner=learner, running={"lanes": 1, "executor": launcher, "actors": 1, **sections})
+    two = write(
+        tmp_path / "two.json", learner=learner, running={"lanes": 1, "executor": launcher, "actors": 1, **sections}
+    )
     succeed(command("design", "train", one, "--out", tmp_path / "one"), tmp_path)
     ranks = {"local": torchrun(2), "mpi": [MPIEXEC, "-n", "4", *command()], "torchrun": torchrun(4)}[launcher]
     succeed([*ranks, "design", "train", str(two), "--out", str(tmp_path / "two")], tmp_path)
@@ -130,6 +132,8 @@ def test_too_few_ranks(tmp_path: Path) -> None:
 def test_mistakes_are_told_in_a_line(tmp_path: Path) -> None:
     config = tmp_path / "run.json"
     config.write_text(json.dumps({"name": "x", "learner": {"type": "ppo", "stepz": 3}}))
-    process = subprocess.run(command("design", "train", config), cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+    process = subprocess.run(
+        command("design", "train", config), cwd=tmp_path, capture_output=True, text=True, env=os.environ
+    )
     assert process.returncode == 1
     assert "learner.stepz: unknown key; did you mean 'steps'?" in process.stderr and "Traceback" not in process.stderr
