@@ -29,10 +29,11 @@ class EpisodeConfig(Strict):
     rules: Rules = Rules()
     start: StartConfig = StartConfig()
     max_steps: int = Field(40, ge=1)
-    """An episode is cut off there; it ends earlier if the agent stops."""
+    """An episode is over there; it ends earlier if the agent stops."""
     reward: Literal["terminal", "dense"] = "terminal"
-    """terminal: the objective of the last molecule, at the end. dense: at each step by how much the objective grew,
-    which adds up to the same but for the objective of the first molecule."""
+    """terminal: the objective of the last molecule, at the end, which max_steps is as good as stopping. dense: at each
+    step by how much the objective grew, which adds up to the same but for the objective of the first molecule; after
+    max_steps an episode is cut off, and what might have come counts as the agent estimates it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Step:
     Attributes
     ----------
     reward : float64 `[B]`
-    terminated : bool `[B]`, the agent stopped
+    terminated : bool `[B]`, the agent stopped, or has its terminal reward
     truncated : bool `[B]`, the episode was cut off at its last step
     objective : float64 `[B]`, of the molecules after the action; NaN where it was not needed
     """
@@ -130,11 +131,13 @@ class Episodes:
         """
         self.actions.apply(self.molecules, number)
         self.taken += 1
-        terminated = np.asarray(number) == STOP
-        truncated = ~terminated & (self.taken >= self.config.max_steps)
-        objective, reward = np.full(len(self), np.nan), np.zeros(len(self))
         dense = self.config.reward == "dense"
-        asked = np.flatnonzero(~terminated if dense else terminated | truncated)
+        terminated, over = np.asarray(number) == STOP, self.taken >= self.config.max_steps
+        if not dense:  # an episode that has been rewarded as a whole has nothing more to come
+            terminated = terminated | over
+        truncated = ~terminated & over
+        objective, reward = np.full(len(self), np.nan), np.zeros(len(self))
+        asked = np.flatnonzero(~terminated if dense else terminated)
         if len(asked):
             objective[asked] = self.objective(self.molecules[asked])
         if dense:

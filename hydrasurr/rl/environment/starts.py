@@ -39,7 +39,7 @@ def load_starts(config: StartConfig, max_atoms: int, seed: int) -> Molecules:
     """
     if config.file is None:
         return from_smiles(config.smiles, max_atoms)
-    lines = first_words(config.file)
+    lines = _lines(config.file)
     order = np.random.default_rng(seed).permutation(len(lines))
     pool: list[Molecules] = []
     for k in order.tolist():
@@ -57,7 +57,7 @@ def load_starts(config: StartConfig, max_atoms: int, seed: int) -> Molecules:
     return concatenate(pool)
 
 
-def first_words(path: Path) -> list[str]:
+def _lines(path: Path) -> list[str]:
     """The first word of each line."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:

@@ -93,7 +93,20 @@ def test_what_is_not_allowed_takes_a_step() -> None:
         _, reward, terminated, truncated, info = environment.step(wrong)
         assert (reward, terminated, truncated) == (0, False, False)
         assert info == {"smiles": "C", "illegal": True}
-    assert environment.step(wrong)[3]
+    assert environment.step(wrong)[2:4] == (True, False)
+
+
+@pytest.mark.parametrize("reward", ["terminal", "dense"])
+def test_the_last_step_ends_an_episode_for_good_or_cuts_it_off(reward: str) -> None:
+    """With the whole reward at the end nothing more can come; else what comes later would have counted too."""
+    environment = MoleculeEnv(config(start={"smiles": ["C"]}, reward=reward), qed)
+    observation, _ = environment.reset(seed=0)
+    for step in range(8):
+        number = int(np.flatnonzero(observation["action_mask"])[1])
+        observation, given, terminated, truncated, info = environment.step(number)
+        assert (terminated, truncated) == ((step == 7, False) if reward == "terminal" else (False, step == 7))
+    if reward == "terminal":
+        assert given == info["objective"] > 0
 
 
 def test_masks_are_for_sampling() -> None:
