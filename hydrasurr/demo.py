@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,8 +15,9 @@ SAMPLE = "qm9_gap_5k"
 MOLECULES = ("CCO", "c1ccccc1", "CC(=O)N", "C1CC1C#N", "not a molecule")
 
 
-def run_demo(out: Path) -> None:
-    """Preprocess, train, evaluate and predict in the folder `out`, showing each command.
+def run_demo(out: Path, training: Sequence[str] = ()) -> None:
+    """Preprocess, train, evaluate and predict in the folder `out`, showing each command; `training` are further
+    arguments of the training.
 
     Raises HydrasurrError if a command fails.
     """
@@ -24,7 +26,7 @@ def run_demo(out: Path) -> None:
     molecules = [part for smiles in MOLECULES for part in ("--smiles", smiles)]
     commands = (
         ["hydrasurr-preprocess", SAMPLE, "--force"],
-        ["hydrasurr", "train", SAMPLE, "--force"],
+        ["hydrasurr", "train", SAMPLE, "--force", *training],
         ["hydrasurr", "evaluate", run, "--split", "test", "--out", "test_predictions.csv"],
         ["hydrasurr", "predict", run, *molecules],
     )

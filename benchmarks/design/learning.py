@@ -66,7 +66,7 @@ def _surrogate(setting: Setting) -> Path:
     folder = (setting.cache / "demo").resolve()
     run = folder / "runs" / "qm9_gap_5k"
     if not (run / "results.json").exists():
-        run_demo(folder)
+        run_demo(folder, ["--set", "training.epochs=1"] if setting.minimal else [])
     return run
 
 

@@ -52,6 +52,19 @@ def train(
 
 
 @app.command()
+def loop(config_json: ConfigJson, out: Out = None, overrides: Overrides = None, force: Force = False) -> None:
+    """Close the loop: an agent finds molecules, GFN2-xTB labels some of them, the surrogate learns from these.
+
+    Each round tells what surrogate and oracle say of the best molecules; report.html and report.json have it all.
+    Started again after a stop, it goes on where it was.
+    """
+    from hydrasurr.rl.loop.command import run_loop
+    from hydrasurr.shipped import find
+
+    print(f"wrote '{run_loop(find('run_configs', config_json), overrides, out, force)}'", file=sys.stderr)
+
+
+@app.command()
 def sample(
     run_dir: Annotated[
         Path, typer.Argument(help="Folder of a finished run, or its policy.safetensors.", metavar="RUN")
