@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.observation import Observation
 from hydrasurr.rl.policy.replay import Replay
 from hydrasurr.rl.policy.unroll import Sampler, Unroll
+from tests.runs import ROOT, environment
 
 CONFIG = EpisodeConfig.model_validate(
     {"rules": {"elements": ["C", "O"], "max_atoms": 5, "removal": False, "ring_sizes": []}, "max_steps": 4}
@@ -180,3 +183,12 @@ def test_a_full_replay_forgets_the_oldest() -> None:
     assert kept <= {tuple(row) for row in transitions.states.element[28:].tolist()}
     with pytest.raises(ValueError, match="do not fit"):
         replay.add(transitions.pack(), np.ones(128))
+
+
+def test_shards_of_a_replay_weigh_as_one() -> None:
+    """Two ranks, whose shards differ in size and priorities, against the formula for all of it."""
+    ranks = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*ranks, "-m", "tests.rl.learners.shards"], capture_output=True, text=True, cwd=ROOT, env=environment()
+    )
+    assert done.returncode == 0 and "equal" in done.stdout, done.stderr
