@@ -9,6 +9,8 @@ import pytest
 
 from hydrasurr.errors import ConfigError
 from hydrasurr.md.config import load_md_config
+from hydrasurr.rl.loop.config import load_loop_config
+from hydrasurr.rl.running.config import load_design_config
 from hydrasurr.shipped import find, shipped
 from hydrasurr.training.config import RunConfig, load_run_config
 
@@ -128,7 +130,8 @@ def test_shipped_configurations_are_valid() -> None:
     configs = shipped("run_configs")
     assert "qm9_gap_5k" in configs
     for name, path in configs.items():
-        load = load_md_config if name.startswith("md_") else load_run_config
+        others = {"design_loop": load_loop_config, "design_": load_design_config, "md_": load_md_config}
+        load = next((load for start, load in others.items() if name.startswith(start)), load_run_config)
         assert load(path).name == name
 
 

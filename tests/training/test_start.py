@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from hydrasurr.errors import ConfigError
+from hydrasurr.graphs.structures import to_systems
 from hydrasurr.models.package import load_package, save_package
 from hydrasurr.shipped import find
 from hydrasurr.surrogate import load
@@ -19,6 +20,7 @@ from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.run import run
 from preprocessing.card import SplitRule, read_card
 from preprocessing.pipeline import preprocess
+from tests.clusters import clusters, write
 from tests.models.force_field.conftest import make
 from tests.runs import run_config
 
@@ -137,3 +139,24 @@ def test_other_data_and_other_kinds_are_told(train: Train, tmp_path: Path, datas
     exact = train("exact", training={"epochs": 1, "precision": "fp64"})
     with pytest.raises(ConfigError, match="its weights are fp64, training.precision is fp32"):
         go_on(exact.path, tmp_path / "later", dataset)
+
+
+def test_a_force_field_goes_on(tmp_path: Path) -> None:
+    """Its energies and forces before the first step are those of the earlier one, on data with other statistics."""
+    model = {"type": "force_field", "representation": "schnet", "cutoff": 4.5, "width": 8, "layers": 1}
+    paths = [write(tmp_path / f"{k}.bp", {"train": clusters(12, k), "val": clusters(4, 9)}) for k in (0, 1)]
+
+    def trained(out: str, dataset: Path, **training: object) -> RunFolder:
+        raw = run_config(dataset, training={"batch_size": 4, **training}) | {"model": model}
+        run(RunConfig.model_validate(raw), RunFolder(tmp_path / out))
+        return RunFolder(tmp_path / out)
+
+    earlier = trained("earlier", paths[0], optimizer={"lr": 0.01})
+    later = trained("later", paths[1], start_from=str(earlier.path), **STILL)
+    systems = to_systems(clusters(3, 5))
+    old, new = (load(folder.path).evaluate(systems) for folder in (earlier, later))
+    np.testing.assert_allclose(new.energy, old.energy, atol=1e-5)
+    np.testing.assert_allclose(new.forces, old.forces, atol=1e-5)
+    model["width"] = 10
+    with pytest.raises(ConfigError, match="model.width is 8 there and 10 here"):
+        trained("other", paths[1], start_from=str(earlier.path))

@@ -12,12 +12,16 @@ import numpy as np
 
 from hydrasurr.rl.executors.pool import Progress, Result, TaskRun
 from hydrasurr.rl.oracle.config import OracleConfig
+from hydrasurr.rl.oracle.geometry import LabelError
 from hydrasurr.rl.oracle.journal import Entry, Journal
 from hydrasurr.rl.oracle.label import Label, XTBOracle
 from hydrasurr.rl.oracle.tasks import tasks_of
 from hydrasurr.rl.scheduling.config import SchedulingConfig
 from hydrasurr.rl.scheduling.report import LoadReport
 from hydrasurr.rl.scheduling.tasks import Worker
+
+KNOWN = f"{LabelError.__name__}: "
+"""What workers put before the reason of an oracle."""
 
 
 @dataclass(frozen=True)
@@ -102,5 +106,8 @@ def reasons(errors: Sequence[str]) -> dict[str, int]:
 
 
 def _entry(result: Result) -> Entry:
-    error = (result.error or "").removeprefix("LabelError: ")
+    error = result.error or ""
+    if error and not error.startswith(KNOWN):  # of a worker that died or was late, or of a bug
+        error = f"no result: {error}"
+    error = error.removeprefix(KNOWN)
     return Entry(result.value, error, round(result.seconds, 6), result.attempts)

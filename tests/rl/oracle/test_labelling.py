@@ -61,7 +61,7 @@ def test_a_molecule_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     scheduling = SchedulingConfig(lease=LeaseConfig(seconds=3.0, attempts=1))
     labels = label([SLOW, "C"], CountingOracle(tmp_path, FAST), workers=1, scheduling=scheduling)
     assert list(labels.failures) == [SLOW]
-    assert labels.failures[SLOW].startswith("not done in 3")
+    assert labels.failures[SLOW].startswith("no result: not done in 3")
     assert labels["gap"][1] > 10
 
 
