@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.rl.environment.actions import ActionSpace
 from hydrasurr.rl.environment.molecules import Molecules
+from hydrasurr.rl.environment.table import to_table
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.observation import Observation
 from hydrasurr.rl.policy.unroll import Unroll
@@ -41,7 +43,7 @@ def values(network: ActionNetwork, space: ActionSpace, states: Molecules) -> Ten
     """float32 `[n]` on the CPU: what a network says molecules are worth."""
     device = next(network.parameters()).device
     parts = [states[slice(start, start + AT_ONCE)] for start in range(0, len(states), AT_ONCE)]
-    found = [network(Observation.of(space, part).to(device)).value.float().cpu() for part in parts]
+    found = [network.values(GraphBatch.from_table(to_table(part)).to(device)).float().cpu() for part in parts]
     return torch.cat([torch.empty(0), *found])
 
 

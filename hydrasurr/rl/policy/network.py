@@ -6,20 +6,22 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
+from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.config import ModelConfig
+from hydrasurr.models.incidence import Incidence
 from hydrasurr.models.mlp import mlp
 from hydrasurr.models.network import GraphNetwork
 from hydrasurr.models.pooling import pool
 from hydrasurr.rl.environment.actions import ORDERS
 from hydrasurr.rl.environment.rules import Rules
 from hydrasurr.rl.environment.table import STATE_SCHEMA
-from hydrasurr.rl.policy.observation import Observation
+from hydrasurr.rl.policy.observation import BOND_ORDERS, Observation
 from hydrasurr.rl.policy.segments import segment_entropy, segment_log_softmax, segment_sum
 
 DEGREES = (0, 30, 45, 20, 5)
 """Atoms of drug-like molecules by their bonds to heavy atoms, out of a hundred; layers that scale by degree use it."""
-BOND_ORDERS = 4
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ class ActionNetwork(nn.Module):
     An atom's features score what may be added to it; the sum and the product of two atoms' features, which do not
     depend on their order, score the orders of their bond; the mean over atoms scores stopping and gives the value.
 
+    The first layer of these heads is linear in parts that belong to an atom, a molecule or a kind of bond. Each part is
+    multiplied once where it belongs, and the results are added up for each pair: a fraction of the multiplications.
+
     Parameters
     ----------
     config : of the graph network; its heads are not used
@@ -86,16 +91,38 @@ class ActionNetwork(nn.Module):
             nn.init.zeros_(last.bias)
 
     def forward(self, observation: Observation) -> Choice:
-        graphs = observation.graphs
+        h, whole = self._features(observation.graphs)
+        adds = self._score_adds(h, whole, observation.graphs)
+        bonds = self._score_bonds(h, whole, observation)
+        scores = torch.cat([adds.flatten(), bonds.flatten(), self.stop(whole)[:, 0]])
+        return Choice(scores[observation.source], self.value(whole)[:, 0], observation.molecule)
+
+    def values(self, graphs: GraphBatch) -> Tensor:
+        """float `[B]`: those of `forward`, without the scores of actions."""
+        return self.value(self._features(graphs)[1])[:, 0]
+
+    def _features(self, graphs: GraphBatch) -> tuple[Tensor, Tensor]:
+        """Of atoms, `[N, width]`, and of molecules, `[B, width]`."""
         h = self.graph.embed(graphs)
-        whole = pool(h, graphs, ("mean",))
-        score = h.new_empty(observation.num_actions)
-        adds = self.add(torch.cat([h, whole[graphs.graph_index]], 1))
-        score[observation.add] = adds[observation.add_node, observation.add_choice]
-        first, second = h[observation.pair[0]], h[observation.pair[1]]
-        order, ring = observation.pair_features
-        parts = [first + second, first * second, whole[graphs.graph_index[observation.pair[0]]]]
-        bonds = self.bond(torch.cat([*parts, self.present(2 * order + ring)], 1))
-        score[observation.bond] = bonds[observation.bond_pair, observation.bond_order]
-        score[observation.stop] = self.stop(whole)[:, 0]
-        return Choice(score, self.value(whole)[:, 0], observation.molecule)
+        return h, pool(h, graphs, ("mean",))
+
+    def _score_adds(self, h: Tensor, whole: Tensor, graphs: GraphBatch) -> Tensor:
+        """`[N, elements x orders]`."""
+        (first, activation), last = self.add
+        of_atom, of_molecule = first.weight.chunk(2, 1)
+        molecule = Incidence(graphs.graph_index[:, None], len(whole))
+        hidden = linear(h, of_atom) + molecule.gather(linear(whole, of_molecule, first.bias))
+        return last(activation(hidden))
+
+    def _score_bonds(self, h: Tensor, whole: Tensor, observation: Observation) -> Tensor:
+        """`[P, BOND_ORDERS]`."""
+        (first, activation), last = self.bond
+        of_sum, of_product, of_molecule, of_present = first.weight.chunk(4, 1)
+        parts = [linear(h, of_sum), linear(whole, of_molecule, first.bias), linear(self.present.weight, of_present)]
+        i, j = observation.pair
+        molecule = len(h) + observation.graphs.graph_index[i]
+        present = len(h) + len(whole) + observation.pair_present
+        rows = Incidence(torch.stack([i, j, molecule, present], 1), sum(map(len, parts)))
+        left, right = (Incidence(end[:, None], len(h)).gather(h) for end in (i, j))
+        hidden = rows.gather(torch.cat(parts)) + linear(left * right, of_product)
+        return last(activation(hidden))

@@ -15,6 +15,9 @@ from hydrasurr.rl.environment.actions import ADD, BOND, ORDERS, STOP, ActionSpac
 from hydrasurr.rl.environment.molecules import Molecules
 from hydrasurr.rl.environment.table import to_table
 
+BOND_ORDERS = 4
+"""None to triple."""
+
 
 @dataclass(frozen=True)
 class Observation(Tensors):
@@ -22,35 +25,27 @@ class Observation(Tensors):
 
     Attributes
     ----------
-    graphs : the molecules
+    graphs : the molecules, of `N` nodes together
     molecule : int64 `[K]`, of each action
-    add, add_node, add_choice : int64 `[adds]`: places of these actions among the K, the node bonded to, and which
-        element with which order
-    pair : int64 `[2, pairs]`, the nodes of each pair of atoms that can be rebonded
-    pair_features : int64 `[2, pairs]`: the present order, and whether the bond is in a ring
-    bond, bond_pair, bond_order : int64 `[bonds]`: places of these actions, their pair, and the order from then on
-    stop : int64 `[B]`, places of stopping
+    pair : int64 `[2, P]`, the nodes of each pair of atoms that can be rebonded
+    pair_present : int64 `[P]`, twice its present order, and 1 more if its bond is in a ring
+    source : int64 `[K]`, where each action is if all scores are laid end to end: for each node those of each element
+        with each order, for each pair those of the orders, and for each molecule that of stopping
     """
 
     graphs: GraphBatch
     molecule: Tensor
-    add: Tensor
-    add_node: Tensor
-    add_choice: Tensor
     pair: Tensor
-    pair_features: Tensor
-    bond: Tensor
-    bond_pair: Tensor
-    bond_order: Tensor
-    stop: Tensor
+    pair_present: Tensor
+    source: Tensor
 
     @classmethod
     def of(cls, space: ActionSpace, molecules: Molecules, legal: LegalActions | None = None) -> Self:
         """Build it on the CPU; `legal` are the molecules' allowed actions if they are known already."""
         legal = space.legal(molecules) if legal is None else legal
         graphs = GraphBatch.from_table(to_table(molecules))
-        node = torch.empty_like(graphs.node_order)
-        node[graphs.node_order] = torch.arange(len(node))
+        node = np.empty(graphs.num_nodes, np.int64)
+        node[graphs.node_order.numpy()] = np.arange(len(node))
         first_atom = np.cumsum(molecules.count) - molecules.count
         edit = space.decode(legal.number)
         add, bond, stop = (np.flatnonzero(edit.kind == kind) for kind in (ADD, BOND, STOP))
@@ -58,19 +53,20 @@ class Observation(Tensors):
         starts = np.ones(len(bond), bool)  # the orders of one pair follow each other
         starts[1:] = (m[1:] != m[:-1]) | (i[1:] != i[:-1]) | (j[1:] != j[:-1])
         m_pair, i_pair, j_pair = m[starts], i[starts], j[starts]
-        features = np.stack([molecules.bond[m_pair, i_pair, j_pair], molecules.ring[m_pair, i_pair, j_pair]])
+        present = 2 * molecules.bond[m_pair, i_pair, j_pair].astype(np.int64) + molecules.ring[m_pair, i_pair, j_pair]
+
+        choices = len(space.rules.elements) * len(ORDERS)
+        source = np.empty(len(legal), np.int64)
+        source[add] = choices * node[first_atom[legal.molecule[add]] + edit.first[add]]
+        source[add] += edit.second[add] * len(ORDERS) + edit.order[add] - 1
+        source[bond] = choices * len(node) + BOND_ORDERS * (np.cumsum(starts) - 1) + edit.order[bond]
+        source[stop] = choices * len(node) + BOND_ORDERS * len(m_pair) + legal.molecule[stop]
         return cls(
             graphs=graphs,
-            molecule=_tensor(legal.molecule),
-            add=_tensor(add),
-            add_node=node[_tensor(first_atom[legal.molecule[add]] + edit.first[add])],
-            add_choice=_tensor(edit.second[add] * len(ORDERS) + edit.order[add] - 1),
-            pair=node[_tensor(first_atom[m_pair] + np.stack([i_pair, j_pair]))],
-            pair_features=_tensor(features),
-            bond=_tensor(bond),
-            bond_pair=_tensor(np.cumsum(starts) - 1),
-            bond_order=_tensor(edit.order[bond]),
-            stop=_tensor(stop),
+            molecule=torch.from_numpy(legal.molecule),
+            pair=torch.from_numpy(node[first_atom[m_pair] + np.stack([i_pair, j_pair])]),
+            pair_present=torch.from_numpy(present),
+            source=torch.from_numpy(source),
         )
 
     def __len__(self) -> int:
@@ -84,7 +80,3 @@ class Observation(Tensors):
         moved = super().to(device, non_blocking)
         object.__setattr__(moved, "graphs", self.graphs.to(device, non_blocking))
         return moved
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(array.astype(np.int64))

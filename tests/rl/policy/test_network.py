@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.config import ModelConfig
-from hydrasurr.rl.environment.actions import ADD, BOND, ActionSpace
+from hydrasurr.rl.environment.actions import ADD, BOND, ORDERS, ActionSpace
 from hydrasurr.rl.environment.molecules import Molecules
+from hydrasurr.rl.environment.table import to_table
 from hydrasurr.rl.policy.network import ActionNetwork, Choice
 from hydrasurr.rl.policy.observation import Observation
 from tests.rl.environment.walks import RULES, walked
@@ -76,6 +78,33 @@ def test_the_order_of_atoms_does_not_matter(network: ActionNetwork) -> None:
             elif kind == BOND:
                 first, second = sorted((int(place[first]), int(place[second])))
             assert after[kind, first, second, bond] == pytest.approx(score)
+
+
+def test_scores_by_the_heads_alone(network: ActionNetwork) -> None:
+    """Each head on the features of one atom or pair, put side by side."""
+    molecules = walked(5, 15)
+    found = network(Observation.of(SPACE, molecules))
+    for m, scores in enumerate(by_edit(found, molecules)):
+        graph = GraphBatch.from_table(to_table(molecules[[m]]))
+        h = graph.in_table_order(network.graph.embed(graph))
+        whole = h.mean(0)
+        assert found.value[m].item() == pytest.approx(network.value(whole).item())
+        for (kind, first, second, order), score in scores.items():
+            if kind == ADD:
+                wanted = network.add(torch.cat([h[first], whole]))[len(ORDERS) * second + order - 1]
+            elif kind == BOND:
+                present = 2 * int(molecules.bond[m, first, second]) + int(molecules.ring[m, first, second])
+                pair = [h[first] + h[second], h[first] * h[second], whole, network.present.weight[present]]
+                wanted = network.bond(torch.cat(pair))[order]
+            else:
+                wanted = network.stop(whole)
+            assert score == pytest.approx(wanted.item())
+
+
+def test_values_without_scores(network: ActionNetwork) -> None:
+    molecules = walked(6, 15)
+    observation = Observation.of(SPACE, molecules)
+    torch.testing.assert_close(network.values(observation.graphs), network(observation).value)
 
 
 def test_probabilities_and_action_values(network: ActionNetwork) -> None:
