@@ -148,7 +148,7 @@ class _Job:
             network.load_state_dict(start)
         seed = int(np.random.SeedSequence((config.seed, self.team.ranks.rank)).generate_state(1)[0])
         space = ActionSpace(config.environment.rules)
-        lanes = config.lanes(self.team.actors)
+        lanes = config.lanes(self.team.most_actors)  # of all learners alike, so that they go in step
         return LEARNERS[config.learner.type](config.learner, network.to(self.device), space, lanes, seed)
 
     def _loop(

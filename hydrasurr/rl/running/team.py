@@ -37,6 +37,7 @@ class Team:
     number : of this process among all
     ranks : of a learner, its place among learners
     actors : of a learner, how many it has
+    most_actors : that a learner has; others may have one less
     exchange : hand over a value and get those of all processes, by rank; called by all of them together
     actor_executor, evaluator_executor : where those of a learner run; the first learner has the evaluator
     serve : of other processes, what they do; ends when their learner sends them home
@@ -48,6 +49,7 @@ class Team:
     number: int
     ranks: Ranks
     actors: int
+    most_actors: int
     exchange: Callable[[Any], list[Any]]
     actor_executor: Executor | None = None
     evaluator_executor: Executor | None = None
@@ -78,7 +80,8 @@ def open_team(config: DesignConfig) -> Iterator[Team]:
 def _team_of_learners(config: DesignConfig, executor: Callable[[], Executor]) -> Team:
     ranks = discover()
     evaluator = executor() if config.running.evaluator and ranks.is_root else None
-    return Team("learner", ranks.rank, ranks, config.running.actors, exchange_among_learners, executor(), evaluator)
+    actors = config.running.actors
+    return Team("learner", ranks.rank, ranks, actors, actors, exchange_among_learners, executor(), evaluator)
 
 
 def exchange_among_learners(value: Any) -> list[Any]:
@@ -143,7 +146,7 @@ def _roles(config: DesignConfig, size: int) -> Roles:
 
 
 def _worker(roles: Roles, rank: int, exchange: Callable[[Any], list[Any]], serve: Callable[[], None]) -> Team:
-    return Team(roles.role(rank), rank, Ranks(rank, roles.size), 0, exchange, serve=serve)
+    return Team(roles.role(rank), rank, Ranks(rank, roles.size), 0, 0, exchange, serve=serve)
 
 
 def _learner(
@@ -166,6 +169,7 @@ def _learner(
         number=rank,
         ranks=ranks,
         actors=len(roles.actors(rank)),
+        most_actors=len(roles.actors(0)),
         exchange=exchange,
         actor_executor=actors,
         evaluator_executor=evaluator if roles.evaluators(rank) else None,

@@ -109,6 +109,18 @@ def test_two_learners_learn_what_one_does(tmp_path: Path, launcher: str, section
     assert all(record["bytes_sent"]["global"] == 4 * parameters for record in records)
 
 
+def test_learners_with_unequally_many_actors_have_equally_many_lanes(tmp_path: Path) -> None:
+    """Five ranks: one of the two learners has two actors, the other one."""
+    learner = {"type": "ppo", "steps": 6, "epochs": 1, "minibatches": 1}
+    config = tmp_path / "run.json"
+    config.write_text(json.dumps({**BASE, "learner": learner, "running": {"executor": "torchrun", "molecules": 8}}))
+    more = ["--set", "running.learners=2", "--set", "frames=384"]
+    succeed([*torchrun(5), "design", "train", str(config), "--out", str(tmp_path / "run"), *more], tmp_path)
+    parts = [DesignFolder(tmp_path / "run").load_part(rank, 2) for rank in (0, 1)]
+    assert [[lane["number"] for lane in part["lanes"]] for part in parts] == [[0, 1], [2, 3]]
+    assert [part["frames"] for part in parts] == [384, 384]
+
+
 def test_asynchronous_learners_keep_in_step(tmp_path: Path) -> None:
     """Two learners with Ape-X and compressed gradients; each has a shard of the replay."""
     learner = {"type": "apex", "steps": 6, "warm_up": 90, "batch_size": 32, "capacity": 1000}
