@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 app = typer.Typer(no_args_is_help=True, help="Design molecules by reinforcement learning.")
 
@@ -113,22 +118,47 @@ def study(
     print(f"wrote '{run_study(config_json, quick, overrides, folder, force)}'", file=sys.stderr)
 
 
+class Kind(StrEnum):
+    """What a configuration is for."""
+
+    TRAIN = "train"
+    LOOP = "loop"
+    STUDY = "study"
+
+
+Of = Annotated[Kind, typer.Option("--of", help="Which command's configurations.")]
+
+
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the configurations of agents, for editors."""
-    from hydrasurr.rl.running.config import DesignConfig
-
-    print(json.dumps(DesignConfig.model_json_schema(), indent=2))
+def schema(of: Of = Kind.TRAIN) -> None:
+    """Print the JSON Schema of configurations, for editors."""
+    print(json.dumps(_configuration(of)[0].model_json_schema(), indent=2))
 
 
 @app.command()
-def check(config_json: ConfigJson, overrides: Overrides = None) -> None:
+def check(config_json: ConfigJson, overrides: Overrides = None, of: Of = Kind.TRAIN) -> None:
     """Check a configuration and print it with all defaults filled in."""
-    from hydrasurr.rl.running.config import load_design_config
     from hydrasurr.shipped import find
 
-    print(load_design_config(find("run_configs", config_json), overrides).model_dump_json(indent=2))
+    _, load = _configuration(of)
+    print(load(find("run_configs", config_json), overrides).model_dump_json(indent=2))
     print(f"'{config_json}' is valid", file=sys.stderr)
+
+
+def _configuration(of: Kind) -> tuple[type[BaseModel], Callable[[Path, list[str] | None], BaseModel]]:
+    """The class of a kind of configurations, and what reads one from a file."""
+    match of:
+        case Kind.TRAIN:
+            from hydrasurr.rl.running.config import DesignConfig, load_design_config
+
+            return DesignConfig, load_design_config
+        case Kind.LOOP:
+            from hydrasurr.rl.loop.config import LoopConfig, load_loop_config
+
+            return LoopConfig, load_loop_config
+    from hydrasurr.rl.study.settings import StudyConfig, load_study
+
+    return StudyConfig, lambda path, overrides: load_study(path, False, overrides)
 
 
 def _print_results(path: Path, results: dict[str, Any], top_k: int) -> None:

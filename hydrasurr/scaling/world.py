@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -97,33 +97,44 @@ def ranks_at_hand(device: torch.device, threads: int) -> int:
 def start_ranks(size: int, arguments: Sequence[str]) -> None:
     """Run `python -m hydrasurr ARGUMENTS` on `size` ranks of this machine, and wait.
 
-    Ranks find each other as under torchrun. If one fails, or this process is interrupted, all are ended. Raises
-    SystemExit with the status of the one that failed.
+    If one fails, or this process is interrupted, all are ended. Raises SystemExit with the status of the one that
+    failed.
     """
-    sizes = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
-    shared = {**sizes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    ranks: list[subprocess.Popen] = []
 
     def end(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, end)
+    ranks: list[subprocess.Popen] = []
     try:
-        for rank in range(size):
-            place = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-            # In a process group of their own: a Ctrl-C is for this process, which then ends them.
-            command = [sys.executable, "-m", "hydrasurr", *arguments]
-            ranks.append(subprocess.Popen(command, env={**os.environ, **shared, **place}, process_group=0))
+        ranks.extend(rank_processes(size, ["-m", "hydrasurr", *arguments]))
         while None in (states := [process.poll() for process in ranks]) and not any(states):
             time.sleep(0.05)
         if failed := next((state for state in states if state), 0):
             raise SystemExit(failed if failed > 0 else 128 - failed)
     finally:
         signal.signal(signal.SIGTERM, before)
-        _end(ranks)
+        end_processes(ranks)
 
 
-def _end(processes: Sequence[subprocess.Popen], patience: float = 10.0) -> None:
+def rank_processes(size: int, arguments: Sequence[str], **options: Any) -> Iterator[subprocess.Popen]:
+    """Start `python ARGUMENTS` as `size` ranks of this machine, one after another, which find each other as under
+    torchrun.
+
+    Parameters
+    ----------
+    options : of Popen
+    """
+    sizes = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
+    shared = {**sizes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    for rank in range(size):
+        environment = {**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        # In a process group of their own: a Ctrl-C is for this process, which then ends them.
+        yield subprocess.Popen([sys.executable, *arguments], env=environment, process_group=0, **options)
+
+
+def end_processes(processes: Sequence[subprocess.Popen], patience: float = 10.0) -> None:
+    """Ask them to end, and make them after `patience` seconds."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + patience
