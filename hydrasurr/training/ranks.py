@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -54,6 +55,8 @@ def process_group(
     try:
         yield
     finally:
+        # DDP refers to the group in cycles. Its threads must end before the interpreter does, or they may abort it.
+        gc.collect()
         dist.destroy_process_group()
 
 

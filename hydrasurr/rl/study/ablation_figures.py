@@ -32,13 +32,12 @@ FAULTS = {
 
 @styled
 def bars(found: Ablations) -> Figure:
-    """Fig. 7a: throughput against the baseline, parallel efficiency (Eq. 1) and system efficiency (Eq. 13)."""
+    """Fig. 7a: throughput over that of the baseline, parallel efficiency (Eq. 1) and system efficiency (Eq. 13)."""
     figure, ax = new_axes(WIDE)
-    base = found["baseline"]["rate"]["value"]
     width = 0.8 / len(found)
     for k, (variant, facts) in enumerate(found.items()):
-        heights = [facts["rate"]["value"] / base, facts["efficiency"]["value"], facts["system_efficiency"]]
-        errors = [facts["rate"]["error"] / base, facts["efficiency"]["error"], 0]
+        heights = [facts["throughput"]["value"], facts["efficiency"]["value"], facts["system_efficiency"]]
+        errors = [facts["throughput"]["error"], facts["efficiency"]["error"], 0]
         places = np.arange(3) + (k - (len(found) - 1) / 2) * width
         ax.bar(places, heights, 0.92 * width, color=COLORS[COLOR[variant]], linewidth=0, label=NAMES[variant])
         ax.errorbar(places, heights, errors, fmt="none", color=COLORS["ink"], elinewidth=0.9)
@@ -64,7 +63,7 @@ def radar(found: Ablations) -> Figure:
     for variant, facts in found.items():
         speeds = [facts["convergence"][key]["relative"] or 0.0 for key in ("per_second", "per_frame")]
         values = [
-            facts["rate"]["value"] / base["rate"]["value"],
+            facts["throughput"]["value"],
             facts["system_efficiency"] / base["system_efficiency"],
             *speeds,
         ]

@@ -29,7 +29,8 @@ def signed(value: float | None) -> str:
 
 def with_error(value: Mapping[str, float]) -> str:
     """Of a value and its error, which is 0 where it is not known."""
-    return significant(value["value"]) + (f" ± {value['error']:.2g}" if value["error"] else "")
+    error = value["error"]
+    return significant(value["value"]) + (f" ± {error:,.0f}" if error >= 10 else f" ± {error:.2g}" if error else "")
 
 
 def change(mean: Mapping[str, float], digits: int) -> str:

@@ -55,7 +55,8 @@ def scaling(summary: Summary) -> str:
     header += ["U<br>Eq. 12", "η_sys<br>Eq. 13", "cores<br>busy"]
     return f"""<p>{MEASURED} The same run with more and more actors, and with several learners:
 {tasks_text(summary.study)}. Dots were measured, dashed lines simulated with measured task costs and a core for every
-process; here all processes share {counted(summary.environment["cores"], "core")}. ± standard error over seeds.</p>
+process; here all processes share {counted(summary.environment["cores"], "core")}. Speed-ups compare runs of one seed;
+± standard error over seeds.</p>
 <div class="grid curve">{panels}</div><div class="scroll">{page.table(header, rows, numeric=9)}</div>
 <p class="note">Eq. 8 counts what actors compute and what is communicated, not what they wait. σ_load (Eq. 4) and γ
 (Eq. 5) are of the seconds that actors were busy. U and η_sys are of the learner and its actors without their start; an

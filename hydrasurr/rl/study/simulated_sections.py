@@ -164,5 +164,8 @@ def _checked(summary: Summary) -> str:
         rates = significant(row["simulated"]), significant(row["measured"]), f"{row['ratio']:.2f}"
         rows.append([variant_cell(row["variant"]), shape_text(row), *rates])
     header = ["", "learners × actors of each", "simulated, actions/s", "measured", "ratio"]
-    note = "Where the ratio is above one, real processes share cores that simulated ones have to themselves."
+    note = (
+        "Real processes share cores that simulated ones have to themselves, but the costs that were measured with one "
+        "actor are those of the load that there was then."
+    )
     return f'{page.table(header, rows, numeric=3)}<p class="note">{note}</p>'

@@ -73,19 +73,17 @@ class Summary:
 
     def _point(self, shape: Shape) -> dict[str, Any]:
         runs, first = self.runs("baseline", shape), self.runs("baseline", Shape(1, 1))
-        one = Estimate.of([run["rate"] for run in first])
-        rate = Estimate.of([run["rate"] for run in runs])
-        gain = rate.over(one) if shape.workers > 1 else Estimate(1.0, 0.0)
-        seconds = float(np.median([run["seconds"] for run in first]))
+        # By seed, as runs of one seed follow one another, and the machine may have been busier with another.
+        gain = _over(runs, first)
         eq8 = [
-            efficiency_with_communication(seconds, computation, communication, shape.workers)
-            for computation, communication in map(actor_seconds, runs)
+            efficiency_with_communication(one["seconds"], *actor_seconds(run), shape.workers)
+            for one, run in zip(first, runs, strict=True)
         ]
         return {
             "learners": shape.learners,
             "actors": shape.actors,
             "workers": shape.workers,
-            "rate": vars(rate),
+            "rate": vars(Estimate.of([run["rate"] for run in runs])),
             "seconds": vars(Estimate.of([run["seconds"] for run in runs])),
             "speedup": vars(gain),
             "efficiency": vars(gain.times(1 / shape.workers)),
@@ -103,10 +101,11 @@ class Summary:
         points = [point for point in self.points if point["learners"] == 1]
         if len(points) == 1:
             return None
+        first, gains = points[0]["seconds"]["value"], [Estimate(**point["speedup"]) for point in points]
         return fit_speed_up(
             [point["actors"] for point in points],
-            [point["seconds"]["value"] for point in points],
-            [point["seconds"]["error"] for point in points],
+            [first / gain.value for gain in gains],
+            [first * gain.error / gain.value**2 for gain in gains],
             [point["sigma_load"] for point in points],
         )
 
@@ -156,12 +155,12 @@ class Summary:
         """Throughput, efficiency, convergence and final rewards of a variant."""
         shape = ablation_shape(self.study)
         runs = self.runs(variant, shape)
-        rate = Estimate.of([run["rate"] for run in runs])
-        one = float(np.median([run["rate"] for run in self.runs("baseline", Shape(1, 1))]))
+        speed_up = _over(runs, self.runs("baseline", Shape(1, 1)))
         variances = [run["loss"]["variance"] for run in runs if run["loss"]["variance"] is not None]
         return {
-            "rate": vars(rate),
-            "efficiency": vars(rate.times(1 / (one * shape.workers))),
+            "rate": vars(Estimate.of([run["rate"] for run in runs])),
+            "throughput": vars(_over(runs, self.runs("baseline", shape))),
+            "efficiency": vars(speed_up.times(1 / shape.workers)),
             **usage(runs, self.environment["cores"]),
             "gamma": float(np.mean([run["load"]["gamma"] for run in runs])),
             "iteration": iteration(runs),
@@ -258,6 +257,11 @@ class Summary:
         eta = ablation["system_efficiency"]
         cpi = None if cdr is None or robust is None else performance_index(eta, cdr, robust, weights)
         return {"system_efficiency": eta, "cdr": cdr, "robustness": robust, "own_faults": own, "cpi": cpi}
+
+
+def _over(runs: Sequence[Facts], others: Sequence[Facts]) -> Estimate:
+    """Throughput against that of other runs with the same seeds."""
+    return Estimate.of([run["rate"] / other["rate"] for run, other in zip(runs, others, strict=True)])
 
 
 # -- of runs -------------------------------------------------------------------------------------------

@@ -96,6 +96,17 @@ def test_speed_up_and_efficiencies() -> None:
     assert numbers.eq9([1, 4], [0.0, four["sigma_load"]]) == pytest.approx([1.0, 3.0])
 
 
+def test_speed_ups_compare_runs_of_one_seed() -> None:
+    """A machine that was twice as fast with the second seed."""
+    study = load_study(overrides=["seeds=[0,1]", "scaling.actors=[1,4]"])
+    fast = {"baseline__1x1__seed1": facts(rate=200.0), "baseline__1x4__seed1": facts(rate=600.0)}
+    numbers = summary(study, **fast, **{"baseline__1x4__seed0": facts(rate=300.0)})
+    _, four, _ = numbers.points
+    assert four["speedup"] == {"value": pytest.approx(3.0), "error": pytest.approx(0.0)}
+    assert four["rate"]["error"] > 100
+    assert four["efficiency_eq8"] == pytest.approx(10 / (4 * (10 / 3) * 0.9))
+
+
 def test_eq9_is_forecast_where_the_points_determine_it() -> None:
     study = load_study(overrides=["scaling.actors=[1,2,4,8,16]"])
     changed = {}
@@ -117,6 +128,7 @@ def test_ablations_are_compared_with_the_baseline() -> None:
     numbers = summary(study, **{"no_async__2x2__seed0": slow})
     found = numbers.ablation("no_async")
     assert found["rate"]["value"] == 50 and found["efficiency"]["value"] == pytest.approx(50 / 400)
+    assert found["throughput"]["value"] == pytest.approx(0.5)
     assert found["convergence"]["reached"] == 0
     # The baseline rises by 0.8 of 9 in 820 frames, 8.2 s; this one by 4 in 1,000, 20 s.
     speeds = 0.8 * 9 / 820, 0.8 * 9 / 8.2
