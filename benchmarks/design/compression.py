@@ -34,10 +34,10 @@ def measure(result: Result, setting: Setting) -> None:
         add_row(result, "two learners, final objective", name, float(final[name].mean()), "", span)
         add_row(result, "two learners, gradients", name, sent[name] / 1e6, "MB")
     whole, factorised = WAYS
-    result.bars.append(Bar("bytes of gradients: whole / PowerSGD", sent[whole] / sent[factorised], 8))
+    result.bars.append(Bar("bytes of gradients: whole / PowerSGD", float(sent[whole] / sent[factorised]), 8))
     difference = final[factorised].mean() - final[whole].mean()
     noise = np.sqrt(sum(values.var(ddof=1) / len(values) for values in final.values())) if len(final[whole]) > 1 else 0
-    in_noise = difference / (noise or 1)
+    in_noise = float(difference / (noise or 1))
     result.bars.append(Bar("final objective: PowerSGD less whole, over its standard error", in_noise, -2))
     result.notes.append(
         "two learners: penalised logP of molecules of up to 10 atoms; PowerSGD begins with the 10th step of the "

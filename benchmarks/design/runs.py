@@ -45,6 +45,8 @@ class Finished:
     def frames_per_second(self) -> float:
         """From the first record to the last: without the start of the processes."""
         first, last = self.records[0], self.records[-1]
+        if first is last:  # of a run that is too short to tell them apart
+            return last["total_frames"] / last["total_seconds"]
         return (last["total_frames"] - first["total_frames"]) / (last["total_seconds"] - first["total_seconds"])
 
     @property
