@@ -38,7 +38,7 @@ def measure(result: Result, setting: Setting) -> None:
     difference = final[factorised].mean() - final[whole].mean()
     noise = np.sqrt(sum(values.var(ddof=1) / len(values) for values in final.values())) if len(final[whole]) > 1 else 0
     in_noise = float(difference / (noise or 1))
-    result.bars.append(Bar("final objective: PowerSGD less whole, over its standard error", in_noise, -2))
+    result.bars.append(Bar("final objective: PowerSGD less whole, over its standard error", in_noise, -2, unit=""))
     result.notes.append(
         "two learners: penalised logP of molecules of up to 10 atoms; PowerSGD begins with the 10th step of the "
         "optimizer, and its bytes count those before; final objective: of the molecules with which episodes ended, "
