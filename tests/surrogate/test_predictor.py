@@ -41,7 +41,7 @@ def test_order_and_reasons_are_kept(run_dir: Path) -> None:
     assert result.reasons[2] == "empty SMILES"
     assert "valence" in result.reasons[3]
     assert np.isnan(result["gap"]).tolist() == [True, False, True, True, False, False]
-    assert result["gap"][1] == result["gap"][5]
+    assert result["gap"][1] == pytest.approx(result["gap"][5], rel=1e-6)  # a product's rounding depends on the row
     assert result.units == {"gap": "eV"}
     assert result.std is None
     with pytest.raises(KeyError, match="this model predicts gap"):

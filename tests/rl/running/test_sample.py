@@ -15,7 +15,7 @@ from rdkit.Chem.QED import qed
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.running.sample import TOGETHER, TRIES, sample
-from tests.rl.running.designs import BASE
+from tests.rl.running.designs import BASE, LEARNERS, design
 
 
 @pytest.fixture
@@ -58,15 +58,15 @@ def test_the_seed_decides(trained: DesignFolder, tmp_path: Path, capsys: pytest.
     assert len(few) == 6
 
 
-def test_an_agent_that_always_does_the_same(
-    small_run: Callable[[str], DesignFolder], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """From one molecule, the highest values lead to one other."""
-    sample(small_run("apex").path, 10)
+def test_more_than_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two carbons there are four molecules."""
+    rules = {"rules": {"elements": ["C"], "max_atoms": 2}}
+    run = design(tmp_path / "run", environment=rules, learner=LEARNERS["random"], running={"actors": 1}, frames=50)
+    sample(run.path, 10)
     told = capsys.readouterr()
-    assert len(rows(told.out)) == 1
+    assert sorted(row["smiles"] for row in rows(told.out)) == ["C", "C#C", "C=C", "CC"]
     episodes = -(-TRIES * 10 // TOGETHER) * TOGETHER
-    assert f"of the 10 different molecules asked for the agent designed 1 in {episodes} episodes" in told.err
+    assert f"of the 10 different molecules asked for the agent designed 4 in {episodes} episodes" in told.err
 
 
 def test_what_is_no_agent(trained: DesignFolder, tmp_path: Path) -> None:
