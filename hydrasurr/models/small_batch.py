@@ -1,15 +1,10 @@
 """A trained PNA network for a handful of graphs on a CPU, where the number of operations is what costs time.
 
-`PNAConv` computes the statistics of each degree apart; for one molecule that is some dozen small operations a degree,
-each of microseconds whatever its size. Here they are computed for all nodes at once, by NumPy, whose operations start
-several times faster than torch's, and everything that depends on the weights alone was done beforehand (for symbols
-see `models.pna`)::
-
-    W_e (V e + c) + b               a table, for all layers side by side
-    a_i                             reductions over slots: slot s holds the s-th message of each node; nodes with fewer
-                                    messages repeat their last one, with weight 0 in sums
-    N (L [M_d a + (P + S_d W_i) x + q] + l)     for each degree one matrix, multiplied by L and, in evaluation, by the
-                                    batch norm N
+With one group of operations a degree, one molecule takes some dozen small ones, each of microseconds whatever its size.
+Here the statistics are computed for all nodes at once, by NumPy, whose operations start several times faster than
+torch's: as reductions over slots, where slot s holds the s-th message of each node, and nodes with fewer messages
+repeat their last one, with weight 0 in sums. What the weights alone decide was multiplied beforehand, as for any batch
+(`models.folded_pna`).
 
 Equal to the network up to rounding; no gradients.
 """
@@ -17,35 +12,20 @@ Equal to the network up to rounding; no gradients.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.aggregate import MIN_VARIANCE
-from hydrasurr.models.network import GraphNetwork, Prediction
-from hydrasurr.models.pna import PNAConv
-from hydrasurr.models.pooling import pool
+from hydrasurr.models.folded_pna import FoldedPNA
+from hydrasurr.models.network import Prediction
 
-MAX_NODES = 400
-"""Batches with more nodes are faster through the network itself."""
+MAX_NODES = 250
+"""Batches with more nodes are faster by degrees."""
 SINGLE_THREAD = 2**18
 """Multiplications up to which NumPy's BLAS (OpenBLAS) starts no threads of its own."""
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """A PNAConv, and what comes after it. Matrices lie transposed."""
-
-    pre: np.ndarray
-    """`[F, F]`: W_j."""
-    post: np.ndarray
-    """`[degrees, A F + F + 1, F]`: what multiplies the statistics, the node itself, and 1."""
-    after: Callable[[np.ndarray], np.ndarray]
-    """The norm, if it could not be multiplied into the post-layer, and the activation."""
 
 
 class SmallBatchPNA:
@@ -53,40 +33,25 @@ class SmallBatchPNA:
 
     Parameters
     ----------
-    network : as `applies` says
+    folded : the network, prepared
     """
 
-    @staticmethod
-    def applies(network: GraphNetwork) -> bool:
-        """Whether a network is of this kind: PNA layers that know their edges by a table of all combinations."""
-        encoder = network.edge_encoder
-        return (
-            isinstance(network.convs[0], PNAConv)
-            and getattr(encoder, "combinations", None) is not None
-            and network.mean.device.type == "cpu"
-        )
-
-    @torch.no_grad()
-    def __init__(self, network: GraphNetwork) -> None:
-        self._network = network
-        first = network.convs[0]
-        self._width, self._aggregators = first.width, first.aggregators
-        degrees = torch.arange(len(network.degree_histogram))  # more would be a matrix a layer each for nothing
-        self._degrees = len(degrees)
-        convs = zip(network.convs, network.norms, strict=True)
-        self._layers = [_layer(conv, norm, network.activation, degrees) for conv, norm in convs]
-        features = network.edge_encoder.encoder(network.edge_encoder.combinations)
-        self._edge_table = torch.stack([_edge_rows(conv, features) for conv in network.convs]).numpy()
-        self._edge_parts = network.edge_encoder.parts.numpy()
-        self._node_table, self._node_rows = network.node_encoder.weight.numpy(), network.node_encoder.rows.numpy()
+    def __init__(self, folded: FoldedPNA) -> None:
+        self._folded = folded
+        self._width, self._aggregators = folded.width, folded.aggregators
+        self._layers = [(one.pre.numpy(), one.post.numpy(), _in_numpy(one.after)) for one in folded.layers]
+        self._edge_table = torch.stack([layer.edge for layer in folded.layers]).numpy()
+        nodes, edges = folded.network.node_encoder, folded.network.edge_encoder
+        self._node_table, self._node_rows = nodes.weight.detach().numpy(), nodes.rows.numpy()
+        self._edge_parts = edges.parts.numpy()
 
     def takes(self, batch: GraphBatch) -> bool:
-        """Whether a batch is small enough, and has no node of a higher degree than the training data."""
-        return batch.num_nodes <= MAX_NODES and len(batch.degree_counts) <= self._degrees
+        """Whether a batch is small enough, and one that the prepared network takes."""
+        return batch.num_nodes <= MAX_NODES and self._folded.takes(batch)
 
     @torch.inference_mode()
     def __call__(self, batch: GraphBatch) -> Prediction:
-        network, width = self._network, self._width
+        width = self._width
         # `take` raises on the row beyond the table that codes outside the schema stand for.
         h = np.add.reduce(np.take(self._node_table, _look_up(self._node_rows, batch.x), 0), 1)
         slots = _Slots(batch, h.dtype)
@@ -95,20 +60,17 @@ class SmallBatchPNA:
         source = slots.of(batch.edge_index[0].numpy())
         rows = np.ones((len(h), (len(self._aggregators) + 1) * width + 1), h.dtype)
         parts = [rows[:, place : place + width] for place in range(0, rows.shape[1] - 1, width)]
-        for layer, edge in zip(self._layers, edges, strict=True):
-            messages = np.take(_product(h, layer.pre, np.empty_like(h)), source, 0)
+        for (pre, post, after), edge in zip(self._layers, edges, strict=True):
+            messages = np.take(_product(h, pre, np.empty_like(h)), source, 0)
             messages += edge
             self._aggregate(messages, slots, parts)
             parts[-1][:] = h
             update = np.empty_like(h)
             for degree, group in slots.groups:
-                _product(rows[group], layer.post[degree], update[group])
-            update = layer.after(update)
-            h = h + update if network.config.residual else update
-        values = torch.from_numpy(h)
-        graph, graph_log_variance = network.graph_heads(pool(values, batch, network.config.pooling))
-        node, node_log_variance = network.node_heads(values)
-        return Prediction(graph, node, graph_log_variance, node_log_variance)
+                _product(rows[group], post[degree], update[group])
+            update = after(update)
+            h = h + update if self._folded.network.config.residual else update
+        return self._folded.read_out(torch.from_numpy(h), batch)
 
     def _aggregate(self, messages: np.ndarray, slots: _Slots, out: list[np.ndarray]) -> None:
         """Put each statistic of messages `[D, N, F]` into its `[N, F]` of `out`; for single atoms anything finite."""
@@ -158,32 +120,6 @@ class _Slots:
         return values[self._edge] if len(values) else np.zeros_like(self._edge)
 
 
-def _layer(conv: PNAConv, norm: nn.Module, activation: nn.Module, degrees: Tensor) -> _Layer:
-    pre, post = conv.pre_nns[0][0], conv.post_nns[0][0]
-    w_centre, w_source, *_ = pre.weight.split(conv.width, 1)
-    p, q = post.weight.split([conv.width, post.in_features - conv.width], 1)
-    folded = conv.aggr_module(degrees) @ q.unflatten(1, (len(conv.scalers), -1))
-    folded = folded.transpose(0, 1).contiguous()  # M_d: [degrees, F, A F]
-    folded[0] = 0
-    moved = torch.zeros_like(folded[:, :, : conv.width])  # S_d: [degrees, F, F]
-    for name, block in zip(conv.aggregators, folded.split(conv.width, 2), strict=True):
-        if name in ("mean", "min", "max"):
-            moved += block
-        elif name == "sum":
-            moved += block * degrees[:, None, None]
-    constant = post.bias[:, None].expand(len(degrees), -1, -1)
-    matrix = conv.lin.weight @ torch.cat([folded, p + moved @ w_centre, constant], 2)
-    matrix[:, :, -1] += conv.lin.bias
-    after = nn.Sequential(norm, activation)
-    if isinstance(norm, nn.BatchNorm1d):
-        matrix[:, :, -1] -= norm.running_mean
-        matrix *= (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None]
-        matrix[:, :, -1] += norm.bias
-        after = activation
-    pre, post = w_source.t().contiguous().numpy(), matrix.transpose(1, 2).contiguous().numpy()
-    return _Layer(pre, post, _relu if isinstance(after, nn.ReLU) else _as_numpy(after))
-
-
 def _product(first: np.ndarray, second: np.ndarray, out: np.ndarray) -> np.ndarray:
     """The product of two matrices, in `out`, with as many threads as torch may use.
 
@@ -195,20 +131,12 @@ def _product(first: np.ndarray, second: np.ndarray, out: np.ndarray) -> np.ndarr
     return out
 
 
-def _relu(values: np.ndarray) -> np.ndarray:
-    return np.maximum(values, 0, out=values)
-
-
-def _as_numpy(module: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
+def _in_numpy(module: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
+    if isinstance(module, nn.ReLU):
+        return lambda values: np.maximum(values, 0, out=values)
     return lambda values: module(torch.from_numpy(values)).numpy()
 
 
 def _look_up(values: np.ndarray, codes: Tensor) -> np.ndarray:
     """`hydrasurr.models.encoder.look_up` in NumPy."""
     return values[np.arange(len(values)), codes.numpy()]
-
-
-def _edge_rows(conv: PNAConv, features: Tensor) -> Tensor:
-    """`W_e (V e + c) + b` of each combination of edge features, given their vectors `e`."""
-    pre = conv.pre_nns[0][0]
-    return linear(conv.edge_encoder(features), pre.weight[:, 2 * conv.width :], pre.bias)

@@ -17,6 +17,7 @@ from hydrasurr.graphs.schema import Target
 from hydrasurr.graphs.table import GraphTable
 from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.ensemble import Ensemble
+from hydrasurr.models.folded_pna import FoldedPNA
 from hydrasurr.models.force_field.network import ForceField
 from hydrasurr.models.network import Physical
 from hydrasurr.models.small_batch import SmallBatchPNA
@@ -87,8 +88,9 @@ class Surrogate:
         self.schema = first.schema
         self.targets = tuple(target for target in first.targets if target.level == "graph")
         self.node_targets = tuple(target for target in first.targets if target.level == "node")
-        small = all(map(SmallBatchPNA.applies, ensemble.networks))
-        self._small = list(map(SmallBatchPNA, ensemble.networks)) if small else []
+        folded = all(map(FoldedPNA.applies, ensemble.networks))
+        self._folded = list(map(FoldedPNA, ensemble.networks)) if folded else []
+        self._small = list(map(SmallBatchPNA, self._folded))
         self._rdkit = threading.Lock()
 
     def predict(self, smiles: str | Sequence[str]) -> Predictions:
@@ -140,9 +142,9 @@ class Surrogate:
 
     @torch.inference_mode()
     def _query(self, batch: GraphBatch) -> Physical:
-        small = bool(self._small) and all(network.takes(batch) for network in self._small)
-        predictions = [network(batch) for network in self._small] if small else self.ensemble(batch)
-        return self.ensemble.physical(predictions)
+        ways = (self._small, self._folded, self.ensemble.networks)
+        fastest = next(way for way in ways if way is ways[-1] or (way and all(one.takes(batch) for one in way)))
+        return self.ensemble.physical([network(batch) for network in fastest])
 
     def _compute(self, table: GraphTable) -> tuple[np.ndarray, np.ndarray | None]:
         result = self._query(GraphBatch.from_table(table).to(self.device))

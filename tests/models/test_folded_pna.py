@@ -1,4 +1,4 @@
-"""The path for small batches against the network it stands for."""
+"""Prepared networks, for batches of any size and for small ones, against those they stand for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hydrasurr.loading.batch import GraphBatch
+from hydrasurr.models.folded_pna import FoldedPNA
 from hydrasurr.models.small_batch import SmallBatchPNA
 
 EVERYTHING = {
@@ -16,15 +17,17 @@ EVERYTHING = {
 
 
 def assert_equal(network, batch):
-    small = SmallBatchPNA(network)
+    folded = FoldedPNA(network)
+    small = SmallBatchPNA(folded)
     assert small.takes(batch)
     with torch.no_grad():
         expected = network(batch)
-    for name, value in vars(small(batch)).items():
-        wanted = getattr(expected, name)
-        assert (value is None) == (wanted is None)
-        if value is not None:
-            torch.testing.assert_close(value, wanted, rtol=1e-10, atol=1e-10)
+    for way in (folded, small):
+        for name, value in vars(way(batch)).items():
+            wanted = getattr(expected, name)
+            assert (value is None) == (wanted is None)
+            if value is not None:
+                torch.testing.assert_close(value, wanted, rtol=1e-10, atol=1e-10)
 
 
 def trained(graphs, table, **model):
@@ -44,7 +47,7 @@ def test_equals_the_network(graphs, conv, norm, directed):
     table = graphs.random_table(3, num_graphs=20, directed=directed)
     assert set(table.in_degrees()) >= {0, 1, 2, 3, 4}
     network = trained(graphs, table, conv=conv, norm=norm, residual=norm != "none", pooling=["mean", "add", "max"])
-    assert SmallBatchPNA.applies(network)
+    assert FoldedPNA.applies(network)
     for part in (table, table[:1], table[5:6]):
         assert_equal(network, GraphBatch.from_table(part))
 
@@ -56,14 +59,16 @@ def test_uncertainty(graphs):
 
 def test_what_it_does_not_take(graphs):
     table = graphs.random_table(2, num_graphs=200)
-    assert not SmallBatchPNA.applies(graphs.network(table, conv="GIN"))
-    assert not SmallBatchPNA.applies(graphs.network(table, edge_features=False))
-    small = SmallBatchPNA(graphs.network(table).eval())
+    assert not FoldedPNA.applies(graphs.network(table, conv="GIN"))
+    assert not FoldedPNA.applies(graphs.network(table, edge_features=False))
+    folded = FoldedPNA(graphs.network(table).eval())
+    small = SmallBatchPNA(folded)
     assert small.takes(GraphBatch.from_table(table[:2]))
-    assert not small.takes(GraphBatch.from_table(table))
+    assert folded.takes(GraphBatch.from_table(table)) and not small.takes(GraphBatch.from_table(table))
 
 
 def test_a_degree_that_the_training_data_do_not_have(graphs):
-    small = SmallBatchPNA(graphs.network(graphs.random_table(2, max_degree=3)).eval())
-    assert small.takes(GraphBatch.from_table(graphs.random_table(4, max_degree=3)))
-    assert not small.takes(GraphBatch.from_table(graphs.random_table(4, max_degree=4)))
+    folded = FoldedPNA(graphs.network(graphs.random_table(2, max_degree=3)).eval())
+    for way in (folded, SmallBatchPNA(folded)):
+        assert way.takes(GraphBatch.from_table(graphs.random_table(4, max_degree=3)))
+        assert not way.takes(GraphBatch.from_table(graphs.random_table(4, max_degree=4)))
