@@ -1,4 +1,4 @@
-"""What a loop ends with: the best molecules of all rounds, and those that the oracle confirms."""
+"""What a loop ends with: the best molecules of all rounds, and what the oracle says of them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def candidates(
     return [Pick(place, "promising") for place in order[np.isfinite(value[order])].tolist()], proposed
 
 
-def found(
+def labelled(
     histories: Sequence[History], entries: Mapping[str, Entry], objective: ObjectiveConfig, config: LoopConfig
 ) -> list[Molecule]:
-    """Molecules of the agent whose target is in the wanted range by the oracle, and that break no constraint.
+    """Molecules of the agent that have a label and break no constraint.
 
     Their order, and their worth, is by the objective with the oracle's value in place of the prediction.
     """
@@ -49,15 +49,15 @@ def found(
     true = np.array([asked[text] for text in known.smiles])
     properties, std = known.worth.properties.copy(), known.worth.std.copy()
     properties[:, config.column], std[:, config.column] = true, 0.0
-    verified = History(known.smiles, Worth(objective.worth(properties, std), properties, std))
-    good = config.wanted.holds(true) & within_constraints(verified, objective)
-    order = np.argsort(-verified.worth.value, kind="stable")
+    judged = History(known.smiles, Worth(objective.worth(properties, std), properties, std))
+    good = within_constraints(judged, objective)
+    order = np.argsort(-judged.worth.value, kind="stable")
     predicted, spread = known.worth.properties[:, config.column], known.worth.std[:, config.column]
     return [
         Molecule(
             known.smiles[k],
-            "found",
-            float(verified.worth.value[k]),
+            "labelled",
+            float(judged.worth.value[k]),
             float(predicted[k]),
             float(spread[k]),
             float(true[k]),
@@ -65,6 +65,21 @@ def found(
         for k in order.tolist()
         if good[k]
     ]
+
+
+def best_known(judged: Sequence[Molecule], verified: Sequence[Molecule], count: int) -> list[Molecule]:
+    """The best molecules by what was known when the best unknown ones were chosen, best first.
+
+    That is the oracle's value of those labelled before, and the surrogate's of the others.
+
+    Parameters
+    ----------
+    judged : of `labelled`
+    verified : the best of those that had no label, with what they were thought worth
+    """
+    new = {one.smiles for one in verified}
+    earlier = [one for one in judged if one.smiles not in new]
+    return sorted([*earlier, *verified], key=lambda one: -one.worth)[:count]
 
 
 def evaluate(smiles: list[str], objective: ObjectiveConfig) -> History:

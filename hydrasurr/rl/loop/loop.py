@@ -12,7 +12,7 @@ from hydrasurr.rl.loop import dataset
 from hydrasurr.rl.loop.agent import design_round
 from hydrasurr.rl.loop.comparison import molecules_from
 from hydrasurr.rl.loop.config import LoopConfig
-from hydrasurr.rl.loop.final import candidates, found
+from hydrasurr.rl.loop.final import best_known, candidates, labelled
 from hydrasurr.rl.loop.folder import LoopFolder, read_history, stage, write_history
 from hydrasurr.rl.loop.initial import draw
 from hydrasurr.rl.loop.rounds import chosen_molecules, comparisons, flat, label_facts, proposals, with_truth
@@ -189,14 +189,19 @@ class Loop:
 
         def confirm() -> dict[str, Any]:
             with Journal(self.folder.journal, config.oracle) as journal:
-                return {"molecules": [one._asdict() for one in found(histories, journal.entries, objective, config)]}
+                judged = labelled(histories, journal.entries, objective, config)
+            parts = {
+                "found": [one for one in judged if config.wanted.holds(np.array(one.true))],
+                "best": best_known(judged, molecules, config.top_k),
+            }
+            return {name: [one._asdict() for one in part] for name, part in parts.items()}
 
         return {
             "considered": chosen["considered"],
             "labels": facts,
             "compared": compared["all"],
             "molecules": [one._asdict() for one in molecules],
-            "found": stage(folder / "found.json", confirm)["molecules"],
+            **stage(folder / "found.json", confirm),
         }
 
     # -- helpers --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 
 from hydrasurr import __version__
 from hydrasurr.rl.loop import figures
-from hydrasurr.rl.loop.comparison import Comparison, Molecule, molecules_from
+from hydrasurr.rl.loop.comparison import Comparison, Molecule, compare, molecules_from
 from hydrasurr.rl.loop.config import LoopConfig
 from hydrasurr.rl.loop.folder import LoopFolder, write_json
 from hydrasurr.rl.pictures import gallery
@@ -66,6 +66,11 @@ class _Report:
         return molecules_from(self.results["final"]["found"])
 
     @cached_property
+    def best(self) -> list[Molecule]:
+        """With what was known of those that had been labelled before."""
+        return molecules_from(self.results["final"]["best"])
+
+    @cached_property
     def compared(self) -> list[Comparison]:
         """Of the promising of each round that has labels."""
         nothing = Comparison(0, 0, *[None] * 6)._asdict()
@@ -109,10 +114,15 @@ class _Report:
         return [
             ("hits by the oracle", _percent(final.hits), "", f"of the {final.count} best, never labelled before"),
             ("hits by the surrogate", _percent(final.predicted_hits), "", "what it says of the same"),
+            ("hits of all best", _percent(compare(self.best, self.config.wanted).hits), "", self._where_from()),
             ("found in all", f"{len(self.found):,}", "", "molecules in the range by the oracle"),
             ("MAE on the best", significant(final.mae), unit, f"bias {_signed(final.bias)}"),
             ("labels", f"{len(self.start):,} + {spent:,}", "", "at first, and chosen in rounds"),
         ]
+
+    def _where_from(self) -> str:
+        earlier = len({one.smiles for one in self.best} - {one.smiles for one in self.verified})
+        return f"of the {len(self.best)} best, {earlier} of them labelled before"
 
     def _proposals_in_short(self) -> list[page.Tile]:
         parts = [record["proposals"] for record in self.results["rounds"]]

@@ -93,6 +93,12 @@ def test_the_best_are_verified_and_what_was_found_is_told(closed: tuple[Path, di
     assert final["compared"]["hits"] == np.mean([5.5 <= len(m["smiles"]) <= 7.5 for m in top])
     labelled = {m["smiles"] for record in results["rounds"] for m in record["molecules"]} | {m["smiles"] for m in top}
     assert {m["smiles"] for m in final["found"]} == {text for text in labelled if len(text) in (6, 7)}
+    best, new = final["best"], {m["smiles"] for m in top}
+    worths = [m["worth"] for m in best]
+    assert len(best) == 10 and worths == sorted(worths, reverse=True)
+    assert {m["why"] for m in best if m["smiles"] not in new} == {"labelled"}
+    left = {m["smiles"] for m in final["found"]} - new - {m["smiles"] for m in best}
+    assert not left or len(best) == sum(m["smiles"] not in new for m in best)  # hits go before what is not known
     lines = (path / "labels.jsonl").read_text().splitlines()[1:]
     asked = [json.loads(line)["smiles"] for line in lines]
     assert len(asked) == len(set(asked)) == 60 + 24 + 10
@@ -106,6 +112,8 @@ def test_a_report_tells_it_all(closed: tuple[Path, dict[str, Any], Walker]) -> N
     found = results["final"]["found"]
     assert html.count('aria-label="' + found[0]["smiles"] + '"') == 1
     assert f"{100 * results['final']['compared']['hits']:.0f} %" in html
+    hits = np.mean([5.5 <= m["true"] <= 7.5 for m in results["final"]["best"]])
+    assert f"{100 * hits:.0f} %" in html and "of the 10 best," in html
     assert "http" not in html.replace("http://www.w3.org", "")
     numbers = json.loads((path / "report.json").read_text())
     assert numbers["final"] == results["final"] and numbers["config"]["name"] == "tiny"
