@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.files import read_records
+from hydrasurr.rl.running.folder import DesignFolder
 
 SMALL: dict[str, Any] = {
     "name": "benchmark",

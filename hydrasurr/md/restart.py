@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import replacing
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.md.state import State
 
@@ -63,12 +63,8 @@ class Restart:
         if self.anchor is not None:
             arrays["anchor"] = self.anchor
         rest = {"step": self.step, "memory": self.memory, "marks": self.marks}
-        temporary = path.with_name(path.name + ".new")
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:  # by a name, NumPy would add .npz to it
             np.savez(file, rest=np.array(json.dumps(rest)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
 
     @classmethod
     def read(cls, path: Path) -> Restart:

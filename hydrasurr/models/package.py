@@ -8,7 +8,6 @@ those of each member of the ensemble.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import replacing
 from hydrasurr.graphs.schema import FeatureSchema, Target
 from hydrasurr.models.config import ModelConfig
 from hydrasurr.models.force_field.config import ForceFieldConfig
@@ -112,11 +112,9 @@ def save_package(path: str | Path, networks: Sequence[GraphNetwork | ForceField]
         for member, network in enumerate(networks)
         for name, tensor in network.state_dict().items()
     }
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={"hydrasurr": header.model_dump_json()})
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata={"hydrasurr": header.model_dump_json()})
     except (OSError, SafetensorError) as error:
         raise HydrasurrError(f"cannot write '{path}': {error}") from error
 

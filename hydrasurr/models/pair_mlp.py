@@ -7,7 +7,6 @@ widths [1, 64, 64, 64, 1], tanh, the normalised distance in, a scalar out that i
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from hydrasurr.errors import HydrasurrError, StructureError
+from hydrasurr.files import replacing
 from hydrasurr.models.pair_quantize import FORMATS, pack, unpack
 from hydrasurr.strict import Strict, parse
 
@@ -173,11 +173,9 @@ def save_pair(path: str | Path, network: PairMLP, notes: dict[str, Any] | None =
     """
     path = Path(path)
     header = PairHeader(version=FILE_VERSION, format=network.format, spec=network.spec, notes=notes or {})
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(pack(network.state_dict(), network.format), temporary, {HEADER: header.model_dump_json()})
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            save_file(pack(network.state_dict(), network.format), temporary, {HEADER: header.model_dump_json()})
     except (OSError, SafetensorError) as error:
         raise HydrasurrError(f"cannot write '{path}': {error}") from error
 

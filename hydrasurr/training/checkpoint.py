@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import replacing
 
 
 def save(state: dict[str, Any], path: Path) -> None:
     """Write `state` so that `path` is at any moment either the old or the new file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:  # by a name, torch would call a full disk a bug
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import torch
 
 from hydrasurr import __version__
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.files import append_record, keep_records, read_records
 from hydrasurr.stores import SPLITS, DatasetInfo
 from hydrasurr.stores.info import read_header
 from hydrasurr.strict import parse, read_json
@@ -125,23 +126,14 @@ class MemberFolder:
 
     def keep_records_before(self, epoch: int) -> None:
         """Drop the records of `epoch` and later ones, which a resumed run will write again."""
-        records = [record for record in self.records() if record["epoch"] < epoch]
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+        keep_records(self.metrics, lambda record: record["epoch"] < epoch)
 
     def append_record(self, record: Any) -> None:
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(asdict(record)) + "\n")
+        append_record(self.metrics, asdict(record))
 
     def records(self) -> list[dict[str, Any]]:
-        """The epochs so far; a line that a crash cut short is left out."""
-        records = []
-        for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return records
+        """The epochs so far."""
+        return read_records(self.metrics)
 
 
 def describe_environment() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 import zipfile
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.files import replacing
 from hydrasurr.strict import Strict, read_json
 from hydrasurr.training.folder import describe_environment
 
@@ -37,11 +37,8 @@ class Result:
 
     def write(self, path: Path) -> None:
         """`path` is at any moment either missing or whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **{FACTS: np.array(json.dumps(self.facts))}, **self.arrays)
-        os.replace(temporary, path)
 
     @classmethod
     def read(cls, path: Path) -> Result:

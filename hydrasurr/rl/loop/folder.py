@@ -1,18 +1,15 @@
-"""The folder of a loop: which file is where, and the results of stages, each kept in a file."""
+"""The folder of a loop: which file is where, and how what an agent found is kept."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import replacing
 from hydrasurr.rl.loop.config import LoopConfig
 from hydrasurr.rl.rewards.history import History, Worth
 from hydrasurr.strict import parse, read_json
@@ -26,9 +23,9 @@ class LoopFolder:
     """Paths within the folder of a loop.
 
     `config.json`, `environment.json`, `labels.jsonl` (every result of the oracle), `drawn.json` and `initial.json` (of
-    the first data set), `data/N.bp` and `models/N/` (what
-    the surrogate of round N learnt from, and its run; the last ones are of the end), `rounds/N/` (the agent's folder
-    `agent/` and files of the stages), `final/`, `report.json` and `report.html`.
+    the first data set), `data/N.bp` and `models/N/` (what the surrogate of round N learnt from, and its run; the last
+    ones are of the end), `rounds/N/` (the agent's folder `agent/` and files of the stages), `final/`, `report.json` and
+    `report.html`.
     """
 
     def __init__(self, path: str | Path):
@@ -79,32 +76,11 @@ class LoopFolder:
             shutil.rmtree(self.path / name, ignore_errors=True)
 
 
-def stage(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of a stage, JSON: read from its file if that is there, else made, and kept with the `seconds` that
-    took. The file is at any moment missing or whole."""
-    if not path.exists():
-        start = time.perf_counter()
-        made = make()
-        write_json(path, made | {"seconds": time.perf_counter() - start})
-    return read_json(path)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file that is at any moment the old or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def write_history(path: Path, history: History) -> None:
     """Write a history; the file is at any moment the old or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
     text = np.frombuffer("\n".join(history.smiles).encode(), np.uint8)
-    with temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, smiles=text, count=len(history), **vars(history.worth))
-    os.replace(temporary, path)
 
 
 def read_history(path: Path) -> History:

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import stage
 from hydrasurr.rl.loop import dataset
 from hydrasurr.rl.loop.agent import design_round
 from hydrasurr.rl.loop.comparison import molecules_from
 from hydrasurr.rl.loop.config import LoopConfig
 from hydrasurr.rl.loop.final import best_known, candidates, labelled
-from hydrasurr.rl.loop.folder import LoopFolder, read_history, stage, write_history
+from hydrasurr.rl.loop.folder import LoopFolder, read_history, write_history
 from hydrasurr.rl.loop.initial import draw
 from hydrasurr.rl.loop.rounds import chosen_molecules, comparisons, flat, label_facts, proposals, with_truth
 from hydrasurr.rl.loop.selection import select

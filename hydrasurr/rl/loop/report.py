@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from hydrasurr import __version__
+from hydrasurr.files import write_json
 from hydrasurr.rl.loop import figures
 from hydrasurr.rl.loop.comparison import Comparison, Molecule, compare, molecules_from
 from hydrasurr.rl.loop.config import LoopConfig
-from hydrasurr.rl.loop.folder import LoopFolder, write_json
+from hydrasurr.rl.loop.folder import LoopFolder
 from hydrasurr.rl.pictures import gallery
 from hydrasurr.stores import SPLITS, open_store
 from hydrasurr.tables import duration, significant
@@ -263,12 +264,12 @@ the first data set stays the same.</p>
     def _time(self) -> str:
         rows = [["first labels", *self._label_times(self.results["initial"])]]
         for number, record in enumerate(self.results["rounds"]):
-            rows.append([f"surrogate {number}", duration(record["surrogate"]["seconds"]), "", "", ""])
-            rows.append([f"agent, round {number}", duration(record["proposals"]["seconds"]), "", "", ""])
+            rows.append([f"surrogate {number}", duration(record["surrogate"]["stage_seconds"]), "", "", ""])
+            rows.append([f"agent, round {number}", duration(record["proposals"]["stage_seconds"]), "", "", ""])
             if "labels" in record:
                 rows.append([f"labels, round {number}", *self._label_times(record["labels"])])
         if self.config.arm == "closed":
-            rows.append(["last surrogate", duration(self.results["final"]["surrogate"]["seconds"]), "", "", ""])
+            rows.append(["last surrogate", duration(self.results["final"]["surrogate"]["stage_seconds"]), "", "", ""])
         rows.append(["verification", *self._label_times(self.results["final"]["labels"])])
         header = ["stage", "time", "of a worker, for each label", "γ", "efficiency"]
         return f"""<p>γ is the largest load of a worker over the mean one, efficiency the part of the workers' time that
@@ -278,9 +279,9 @@ was work; workers: {self.config.workers}, {escape(self.config.scheduling.schedul
     def _label_times(self, part: Mapping[str, Any]) -> list[str]:
         load = part.get("load")
         if not load:
-            return [duration(part["seconds"]), "", "", ""]
+            return [duration(part["stage_seconds"]), "", "", ""]
         each = part["worker_seconds"] / max(part["asked"], 1)
-        return [duration(part["seconds"]), duration(each), f"{load['gamma']:.2f}", f"{load['efficiency']:.2f}"]
+        return [duration(part["stage_seconds"]), duration(each), f"{load['gamma']:.2f}", f"{load['efficiency']:.2f}"]
 
     def _method(self) -> str:
         oracle, last = self.config.oracle, self._test_errors(self.results["final"]["surrogate"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import replacing
 from hydrasurr.rl.policy.network import ActionNetwork
 
 KEY = "hydrasurr.policy"
@@ -19,9 +19,9 @@ KEY = "hydrasurr.policy"
 
 def save_policy(path: Path, network: ActionNetwork, config: dict[str, Any]) -> None:
     """Write the weights, with the configuration of the run that they are of; `path` is the old or the new file."""
-    temporary = path.with_name(path.name + ".tmp")
-    save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, temporary, {KEY: json.dumps(config)})
-    os.replace(temporary, path)
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {KEY: json.dumps(config)})
 
 
 def read_policy(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

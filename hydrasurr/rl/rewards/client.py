@@ -27,20 +27,25 @@ class RewardClient:
 
     Can be sent to other processes, also by MPI. Connects when first used; several threads may share one.
 
+    Parameters
+    ----------
+    address, secret : as of the server
+    process : number of the server's, for errors; None: it is not known
+
     Attributes
     ----------
     statistics : of this client: its requests, with the time until the answer arrived. What was evaluated only the
         server knows, see `summary`
     """
 
-    def __init__(self, address: str, process: int):
-        self.address, self.process = address, process
+    def __init__(self, address: str, process: int | None = None, secret: bytes | None = None):
+        self.address, self.process, self._secret = address, process, secret
         self.statistics = Statistics()
         self._connection: Connection | None = None
         self._turn = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RewardClient, (self.address, self.process)
+        return RewardClient, (self.address, self.process, self._secret)
 
     def __call__(self, molecules: Molecules) -> np.ndarray:
         """float64 `[B]`: what molecules are worth. Raises as `ask` does."""
@@ -57,6 +62,14 @@ class RewardClient:
     def history(self) -> History:
         """All molecules evaluated so far, for any client. Raises ServerGone."""
         return self._request("history")
+
+    def news(self) -> History:
+        """As RewardService.news, of the server, whoever asks. Raises ServerGone."""
+        return self._request("news")
+
+    def adopt(self, history: History) -> bool:
+        """As RewardService.adopt, of the server. Raises ServerGone."""
+        return self._request(history)
 
     def summary(self) -> dict[str, float]:
         """The server's statistics: latency without the way there and back. Raises ServerGone."""
@@ -77,18 +90,17 @@ class RewardClient:
             self._connection.close()
             self._connection = None
 
-    def _request(self, content: list[str] | str) -> Any:
+    def _request(self, content: list[str] | str | History) -> Any:
         with self._turn:
             try:
                 if self._connection is None:
-                    self._connection = Client(self.address, "AF_UNIX")
+                    self._connection = Client(self.address, "AF_UNIX", self._secret)
                 self._connection.send(content)
                 answer = self._connection.recv()
             except (EOFError, OSError) as error:
                 self.close()
-                raise ServerGone(
-                    f"the reward service (process {self.process}) is gone: closed, killed, or out of memory"
-                ) from error
+                which = "" if self.process is None else f" (process {self.process})"
+                raise ServerGone(f"the reward service{which} is gone: closed, killed, or out of memory") from error
             except BaseException:  # such as Ctrl-C: the answer that is still to come must not meet another request
                 self.close()
                 raise

@@ -13,6 +13,7 @@ Requests wait in a queue while an evaluation runs; all that have arrived by its 
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -23,6 +24,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,6 +42,10 @@ PATIENCE = 10.0
 """Seconds for an evaluation to end when the server is closed."""
 
 
+class AddressTaken(HydrasurrError):
+    """Another server listens there."""
+
+
 class RewardServer:
     """Starts a process with a RewardService; it ends with `close`, or with the process that started it.
 
@@ -49,8 +55,10 @@ class RewardServer:
     ----------
     config, budget, history : as for RewardService
     threads : of torch, in the service's process
+    address, secret : of a socket, and what clients must know; None: in a folder of this user alone, which keeps others
+        out
 
-    Raises what RewardService raises, once for all clients.
+    Raises what RewardService raises, once for all clients, and AddressTaken.
 
     Attributes
     ----------
@@ -63,13 +71,15 @@ class RewardServer:
         budget: int | None = None,
         history: History | None = None,
         threads: int = 1,
+        address: str | None = None,
+        secret: bytes | None = None,
     ):
-        self._folder = TemporaryDirectory(prefix="hydrasurr-")  # of this user alone, which keeps others out
-        address = str(Path(self._folder.name) / "rewards")
+        self._folder = TemporaryDirectory(prefix="hydrasurr-")
+        address = address or str(Path(self._folder.name) / "rewards")
         spawn = multiprocessing.get_context("spawn")
         self._pipe, there = spawn.Pipe()
         self._process = spawn.Process(
-            target=_run, args=(there, address, config, budget, history, threads), name="rewards", daemon=True
+            target=_run, args=(there, address, secret, config, budget, history, threads), name="rewards", daemon=True
         )
         try:
             self._process.start()
@@ -78,7 +88,7 @@ class RewardServer:
         except BaseException:
             self.close()
             raise
-        self.client = RewardClient(address, self._process.pid)
+        self.client = RewardClient(address, self._process.pid, secret)
 
     def _await_start(self) -> None:
         try:
@@ -111,10 +121,10 @@ class RewardServer:
 
 
 class Request(NamedTuple):
-    """What a client wants: SMILES to evaluate, or the name of what it wants to know."""
+    """What a client wants: SMILES to evaluate, the name of what it wants to know, or molecules to adopt."""
 
     connection: Connection
-    content: list[str] | str
+    content: list[str] | str | History
     arrived: float
 
 
@@ -124,6 +134,7 @@ Inbox = queue.SimpleQueue  # of Request; None: end
 def _run(
     pipe: Connection,
     address: str,
+    secret: bytes | None,
     config: ObjectiveConfig,
     budget: int | None,
     history: History | None,
@@ -134,7 +145,7 @@ def _run(
         service = RewardService(config, budget, history)
         if "torch" in sys.modules:  # a model needs it
             sys.modules["torch"].set_num_threads(threads)
-        listener = _listen(address)
+        listener = _listen(address, secret)
     except Exception as error:
         pipe.send(sendable(error))
         return
@@ -145,10 +156,12 @@ def _run(
     serve(service, inbox)
 
 
-def _listen(address: str) -> Listener:
+def _listen(address: str, secret: bytes | None) -> Listener:
     try:
-        return Listener(address, "AF_UNIX", BACKLOG)
+        return Listener(address, "AF_UNIX", BACKLOG, secret)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressTaken(f"there is a reward service at '{address}' already") from error
         raise HydrasurrError(
             f"the reward service cannot listen at '{address}': {error}; let TMPDIR name a folder of this machine with "
             "a short name"
@@ -165,7 +178,10 @@ def _await_end(pipe: Connection, inbox: Inbox) -> None:
 def _accept(listener: Listener, inbox: Inbox) -> None:
     try:
         while True:
-            connection = listener.accept()
+            try:
+                connection = listener.accept()
+            except (AuthenticationError, EOFError, ConnectionError):  # a stranger
+                continue
             threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
     finally:
         inbox.put(None)  # rather no service than one that lets new clients wait for ever
@@ -190,7 +206,7 @@ def serve(service: RewardService, inbox: Inbox) -> None:
         requests = [request for request in arrived if request is not None]
         _answer(service, [request for request in requests if isinstance(request.content, list)])
         for request in requests:
-            if isinstance(request.content, str):
+            if not isinstance(request.content, list):
                 _send(request, _tell(service, request.content))
 
 
@@ -206,10 +222,14 @@ def _answer(service: RewardService, requests: list[Request]) -> None:
         _send(request, answer)
 
 
-def _tell(service: RewardService, what: str) -> Any:
+def _tell(service: RewardService, what: str | History) -> Any:
+    if isinstance(what, History):
+        return service.adopt(what)
     match what.split():
         case ["history"]:
             return service.history()
+        case ["news"]:
+            return service.news()
         case ["summary"]:
             return service.summary()
         case ["progress", top]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -42,8 +43,8 @@ class RewardService:
         self._value: dict[str, float] = {}  # in the order of evaluation
         self._worths = [self._evaluator([])]
         if history is not None:
-            self._value.update(zip(history.smiles, history.worth.value.tolist(), strict=True))
-            self._worths.append(history.worth)
+            self.adopt(history)
+        self._told = len(self._value)
 
     def __call__(self, molecules: Molecules) -> np.ndarray:
         """float64 `[B]`: what molecules are worth. Raises BudgetSpent as `ask` does."""
@@ -85,6 +86,25 @@ class RewardService:
         """All molecules evaluated so far."""
         self._worths = [concatenate(self._worths)]
         return History(tuple(self._value), self._worths[0])
+
+    def news(self) -> History:
+        """Those that have become known since the last call of this, or since the service began."""
+        smiles = tuple(islice(self._value, self._told, None))
+        self._told, missing, parts = len(self._value), len(smiles), []
+        for worth in reversed(self._worths):
+            if missing > 0:
+                parts.append(worth[-missing:])
+                missing -= len(worth.value)
+        return History(smiles, concatenate(parts[::-1] or [self._worths[0][:0]]))
+
+    def adopt(self, history: History) -> bool:
+        """Molecules that another service has evaluated by the same objective are known from now on, and count. Those of
+        them that have been known keep their worth. Returns whether the budget is spent now, or more than that."""
+        new = [place for place, text in enumerate(history.smiles) if text not in self._value]
+        worth = history.worth[np.array(new, np.int64)]
+        self._value.update(zip([history.smiles[place] for place in new], worth.value.tolist(), strict=True))
+        self._worths.append(worth)
+        return self.budget is not None and len(self._value) >= self.budget
 
     def summary(self) -> dict[str, float]:
         """The statistics, for logs and reports."""

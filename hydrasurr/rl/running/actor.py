@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from hydrasurr.loading.shared import node_name
 from hydrasurr.rl.environment.episodes import Episodes, Objective
 from hydrasurr.rl.environment.molecules import Molecules
 from hydrasurr.rl.executors.worker import this_worker
 from hydrasurr.rl.learners.choice import LEARNERS
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.unroll import Sampler, Unroll
-from hydrasurr.rl.rewards.client import RewardClient
-from hydrasurr.rl.rewards.service import BudgetSpent, RewardService
+from hydrasurr.rl.rewards.service import BudgetSpent
 from hydrasurr.rl.running.config import DesignConfig
 from hydrasurr.rl.running.disturbance import Disturbance
 from hydrasurr.rl.running.lanes import Played, Request
+from hydrasurr.rl.running.rewards import NodeRewards
 from hydrasurr.rl.running.weights import SharedWeights
 
 
@@ -47,7 +45,7 @@ class Actor:
     ----------
     config : of the run
     lanes : of all learners together
-    clients : by the name of their node, of the reward services; where there is none it has a service of its own
+    rewards : where it gets them
     shared : where weights are, if they do not come with requests
     marks : folder for a study's disturbances
     """
@@ -56,11 +54,11 @@ class Actor:
         self,
         config: DesignConfig,
         lanes: int,
-        clients: Mapping[str, RewardClient],
+        rewards: NodeRewards,
         shared: SharedWeights | None,
         marks: Path,
     ):
-        self.config, self.lanes, self.clients, self.shared, self.marks = config, lanes, dict(clients), shared, marks
+        self.config, self.lanes, self.rewards, self.shared, self.marks = config, lanes, rewards, shared, marks
         self._sampler: Sampler | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -104,14 +102,14 @@ class Actor:
             },
             actor=self._disturbance.actor,
             end=time.time(),
+            news=self.rewards.news(),
         )
 
     def _start(self) -> None:
         config = self.config
         torch.set_num_threads(config.running.threads)
         network = ActionNetwork(config.model, config.environment.rules).to(config.running.actor_device)
-        client = self.clients.get(node_name()) or RewardService(config.objective, config.budget)
-        self._objective = TimedObjective(client)
+        self._objective = TimedObjective(self.rewards)
         episodes = Episodes(config.environment, self._objective, config.running.molecules, config.seed)
         self._sampler = Sampler(episodes, network.eval().requires_grad_(True), 0)
         self._version = -1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hydrasurr.loading.shared import node_name
 from hydrasurr.rl.environment.actions import NOTHING
 from hydrasurr.rl.environment.episodes import Episodes
 from hydrasurr.rl.environment.molecules import Molecules
@@ -16,10 +15,11 @@ from hydrasurr.rl.executors.pool import TaskRun
 from hydrasurr.rl.policy.choosing import Chooser
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.observation import Observation
-from hydrasurr.rl.rewards.client import RewardClient
+from hydrasurr.rl.rewards.history import History
 from hydrasurr.rl.rewards.scores import uniqueness
-from hydrasurr.rl.rewards.service import BudgetSpent, RewardService
+from hydrasurr.rl.rewards.service import BudgetSpent
 from hydrasurr.rl.running.config import DesignConfig
+from hydrasurr.rl.running.rewards import NodeRewards
 from hydrasurr.rl.running.weights import Weights
 from hydrasurr.rl.scheduling.tasks import Task
 
@@ -60,26 +60,33 @@ def play_to_the_end(episodes: Episodes, network: ActionNetwork, choose: Chooser,
     return Episode(episodes.molecules.copy(), objective, length)
 
 
-class Evaluator:
-    """Function of a worker: a record of an evaluation, for weights and how many frames they have seen."""
+class Evaluated(NamedTuple):
+    """A record, and the molecules that were evaluated on a machine where no learner runs."""
 
-    def __init__(self, config: DesignConfig, clients: Mapping[str, RewardClient]):
-        self.config, self.clients = config, dict(clients)
+    record: dict[str, Any]
+    news: History | None
+
+
+class Evaluator:
+    """Function of a worker: evaluates weights, given with how many frames they have seen."""
+
+    def __init__(self, config: DesignConfig, rewards: NodeRewards):
+        self.config, self.rewards = config, rewards
         self._network: ActionNetwork | None = None
 
-    def __call__(self, asked: tuple[Weights, int]) -> dict[str, Any] | None:
+    def __call__(self, asked: tuple[Weights, int]) -> Evaluated | None:
+        """None: the budget does not suffice for it."""
         weights, frames = asked
         config = self.config
         if self._network is None:
             self._network = ActionNetwork(config.model, config.environment.rules).eval()
-            objective = self.clients.get(node_name()) or RewardService(config.objective, config.budget)
-            self._episodes = Episodes(config.environment, objective, config.evaluation.molecules, config.seed)
+            self._episodes = Episodes(config.environment, self.rewards, config.evaluation.molecules, config.seed)
         weights.put_into(self._network)
         try:
             played = play_to_the_end(self._episodes, self._network, config.final_chooser, config.seed + SEED)
         except BudgetSpent:
             return None
-        return {
+        record = {
             "update": weights.version,
             "total_frames": frames,
             "objective": float(played.objective.mean()),
@@ -88,6 +95,7 @@ class Evaluator:
             "length": float(played.length.mean()),
             "unique": uniqueness(to_smiles(played.molecules)),
         }
+        return Evaluated(record, self.rewards.news())
 
 
 class Evaluations:
@@ -97,10 +105,10 @@ class Evaluations:
     ----------
     tasks : with one worker, an Evaluator
     every : updates between two
-    tell : called with each record
+    tell : called with what came of each
     """
 
-    def __init__(self, tasks: TaskRun, every: int, tell: Callable[[dict[str, Any]], None]):
+    def __init__(self, tasks: TaskRun, every: int, tell: Callable[[Evaluated], None]):
         self._tasks, self._every, self._tell = tasks, every, tell
 
     def offer(self, weights: Weights, frames: int) -> None:
@@ -115,6 +123,6 @@ class Evaluations:
         for result in self._tasks:
             self._note(result.value)
 
-    def _note(self, record: dict[str, Any] | None) -> None:
-        if record is not None:
-            self._tell(record)
+    def _note(self, evaluated: Evaluated | None) -> None:
+        if evaluated is not None:
+            self._tell(evaluated)

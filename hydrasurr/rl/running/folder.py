@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import keep_records, write_json
 from hydrasurr.rl.rewards.evaluator import Column
 from hydrasurr.rl.rewards.history import History
 from hydrasurr.rl.running.config import DesignConfig
@@ -93,12 +93,7 @@ class DesignFolder:
 
     def settle(self, update: int, learners: int) -> None:
         """The checkpoint of this update is the latest from now on; older ones are removed."""
-        temporary = self.latest.with_suffix(".tmp")
-        with temporary.open("w") as file:
-            json.dump({"update": update, "learners": learners}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.latest)
+        write_json(self.latest, {"update": update, "learners": learners})
         for other in self.checkpoints.iterdir():
             if other.is_dir() and other != self._part(update, 0).parent:
                 shutil.rmtree(other, ignore_errors=True)
@@ -121,12 +116,7 @@ class DesignFolder:
     def keep_records_until(self, update: int) -> None:
         """Drop the records of later updates, which a resumed run will write again."""
         for file in (self.metrics, self.evaluations):
-            kept = [record for record in read_records(file) if record["update"] <= update]
-            file.write_text("".join(json.dumps(record) + "\n" for record in kept))
-
-    def append(self, file: Path, record: dict[str, Any]) -> None:
-        with file.open("a") as opened:
-            opened.write(json.dumps(record) + "\n")
+            keep_records(file, lambda record: record["update"] <= update)
 
     def write_molecules(self, history: History, columns: Sequence[Column]) -> None:
         """All evaluated molecules in the order of their evaluation, with what they are worth."""
@@ -143,17 +133,6 @@ def write_table(file: TextIO, history: History, columns: Sequence[Column]) -> No
     for k, smiles in enumerate(history.smiles):
         row = np.concatenate([[worth.value[k]], worth.properties[k], worth.std[k]])
         table.writerow([smiles, *(f"{value:.6g}" for value in row)])
-
-
-def read_records(file: Path) -> list[dict[str, Any]]:
-    """Lines of JSON; one that a crash cut short is left out."""
-    records = []
-    for line in file.read_text().splitlines() if file.exists() else []:
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return records
 
 
 def _lasting(config: dict[str, Any]) -> dict[str, Any]:

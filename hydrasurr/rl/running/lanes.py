@@ -9,6 +9,7 @@ import numpy as np
 
 from hydrasurr.rl.environment.episodes import EpisodeState
 from hydrasurr.rl.policy.tensors import from_tensors, to_tensors
+from hydrasurr.rl.rewards.history import History
 from hydrasurr.rl.running.weights import Weights
 
 
@@ -75,6 +76,7 @@ class Played:
         for weights
     actor : its number among those of the learner
     end : when it was done, seconds since 1970
+    news : molecules evaluated on a machine where no learner runs
     """
 
     lane: Lane
@@ -86,3 +88,4 @@ class Played:
     seconds: dict[str, float]
     actor: int
     end: float
+    news: History | None = None

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import append_record
 from hydrasurr.launcher import Ranks
 from hydrasurr.rl.executors.executor import Link
 from hydrasurr.rl.executors.pool import Result, TaskRun
@@ -119,6 +120,8 @@ class Loop:
         if played is None:
             self._spent = True
             return
+        if played.news is not None:
+            self._spent |= self.rewards.adopt(played.news)
         self._played.append(played)
         self.learner.take(played.lane.number, played.version, played.content)
         if not self.learner.pending:
@@ -201,7 +204,7 @@ class Loop:
             "load": {**load.summary(), "busy": list(load.load), "vain": list(load.vain)},
             "rewards": {key: rewards[key] for key in ("hit_rate", "batch_size_median", "latency_ms_median")},
         }
-        self.folder.append(self.folder.metrics, record)
+        append_record(self.folder.metrics, record)
         self.tell(record)
 
     def _save(self) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from hydrasurr.files import read_records
 from hydrasurr.rl.rewards.evaluator import Column
 from hydrasurr.rl.rewards.history import History
 from hydrasurr.rl.rewards.scores import top_auc
 from hydrasurr.rl.running.config import DesignConfig
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.rl.running.folder import DesignFolder
 
 
 def write_results(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,22 @@ import torch
 import torch.distributed as dist
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.loading.shared import node_name
+from hydrasurr.files import append_record
 from hydrasurr.rl.environment.actions import ActionSpace
 from hydrasurr.rl.executors.pool import TaskRun
 from hydrasurr.rl.learners.base import Learner
 from hydrasurr.rl.learners.choice import LEARNERS
 from hydrasurr.rl.policy.file import save_policy
 from hydrasurr.rl.policy.network import ActionNetwork
-from hydrasurr.rl.rewards.client import RewardClient
-from hydrasurr.rl.rewards.history import History, merge
-from hydrasurr.rl.rewards.server import RewardServer
 from hydrasurr.rl.running.actor import Actor
 from hydrasurr.rl.running.config import DesignConfig
-from hydrasurr.rl.running.evaluator import Evaluations, Evaluator
+from hydrasurr.rl.running.evaluator import Evaluated, Evaluations, Evaluator
 from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.running.history_state import history_from
 from hydrasurr.rl.running.lanes import Lane
 from hydrasurr.rl.running.loop import Loop
 from hydrasurr.rl.running.results import write_results
+from hydrasurr.rl.running.rewards import Rewards, open_rewards
 from hydrasurr.rl.running.team import Team, open_team
 from hydrasurr.rl.running.watch import Watcher
 from hydrasurr.rl.running.weights import SharedWeights, Weights
@@ -91,9 +88,9 @@ class _Job:
 
     def work(self) -> None:
         """Of an actor or an evaluator."""
-        with self._rewards() as (clients, finish):
+        with open_rewards(self.config, self.team) as rewards:
             self.team.serve()
-            finish()
+            rewards.finish()
 
     def learn(self, stop: StopRequest, start: dict[str, torch.Tensor] | None) -> dict[str, Any]:
         """Of a learner."""
@@ -101,12 +98,13 @@ class _Job:
         torch.set_num_threads(config.running.threads)
         state = self.folder.load_part(ranks.rank, ranks.world_size) if self.resumed else None
         watcher = Watcher(config, visible=ranks.is_root)
-        with self._rewards(None if state is None else history_from(state["history"])) as (clients, finish), watcher:
+        known = None if state is None else history_from(state["history"])
+        with open_rewards(config, self.team, known) as rewards, watcher:
             learner = self._learner(start)
-            finished = self._loop(learner, state, clients, stop, watcher)
+            finished = self._loop(learner, state, rewards, stop, watcher)
             if self.team.dismiss is not None:
                 self.team.dismiss()
-            history, columns = finish()
+            history, columns = rewards.finish()
         if not finished:
             watcher.say(f"stopped by {stop.reason}; go on with --resume")
             return {}
@@ -116,29 +114,6 @@ class _Job:
         return write_results(config, self.folder, history, columns)
 
     # -- parts -----------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _rewards(self, history: History | None = None) -> Iterator[Any]:
-        """The reward services of all nodes, of which each node's first process starts one; and what gives, at the end,
-        the molecules that all of them have evaluated."""
-        exchange, config = self.team.exchange, self.config
-        nodes = exchange(node_name())
-        mine = nodes.index(node_name()) == self.team.number
-        share = None if config.budget is None else -(-config.budget // len(set(nodes)))
-        with ExitStack() as stack:
-            server = None
-            if mine:
-                server = stack.enter_context(RewardServer(config.objective, share, history, config.running.threads))
-            told = exchange((node_name(), server.client) if server else None)
-            clients: dict[str, RewardClient] = dict(filter(None, told))
-
-            def finish() -> tuple[History, list[Any]]:
-                client = clients[node_name()]
-                parts = exchange(client.history() if server else None)
-                return merge([part for part in parts if part is not None]), client.columns
-
-            yield clients, finish
-            exchange(None)  # nobody asks any more
 
     def _learner(self, start: dict[str, torch.Tensor] | None) -> Learner:
         config = self.config
@@ -155,7 +130,7 @@ class _Job:
         self,
         learner: Learner,
         state: dict[str, Any] | None,
-        clients: dict[str, RewardClient],
+        rewards: Rewards,
         stop: StopRequest,
         watcher: Watcher,
     ) -> bool:
@@ -171,14 +146,14 @@ class _Job:
             shared = self._shared_weights(learner)
             if shared is not None:
                 stack.callback(shared.close)
-            evaluations = self._evaluations(clients, stack, watcher)
+            evaluations = self._evaluations(rewards, stack, watcher)
             loop = Loop(
                 config,
                 folder,
                 learner,
                 lanes,
                 ranks,
-                clients[node_name()],
+                rewards.client,
                 shared,
                 parallel,
                 timer,
@@ -192,7 +167,7 @@ class _Job:
             if ranks.is_root:
                 folder.keep_records_until(learner.version)
             watcher.begin(loop.frames)
-            with self._actors(learner, clients, shared, state, loop) as tasks:
+            with self._actors(learner, rewards, shared, state, loop) as tasks:
                 finished = loop.run(tasks)
             if evaluations is not None:
                 evaluations.finish()
@@ -206,13 +181,13 @@ class _Job:
     def _actors(
         self,
         learner: Learner,
-        clients: dict[str, RewardClient],
+        rewards: Rewards,
         shared: SharedWeights | None,
         state: dict[str, Any] | None,
         loop: Loop,
     ) -> TaskRun:
         config, team = self.config, self.team
-        actor = Actor(config, learner.lanes * team.ranks.world_size, clients, shared, self.folder.marks)
+        actor = Actor(config, learner.lanes * team.ranks.world_size, rewards.nodes, shared, self.folder.marks)
         nothing = {"open": {}, "done": [], "failed": {}}
         return TaskRun(
             actor,
@@ -225,14 +200,16 @@ class _Job:
             payload=loop.request,
         )
 
-    def _evaluations(self, clients: dict[str, RewardClient], stack: ExitStack, watcher: Watcher) -> Evaluations | None:
+    def _evaluations(self, rewards: Rewards, stack: ExitStack, watcher: Watcher) -> Evaluations | None:
         if self.team.evaluator_executor is None:
             return None
-        evaluator = Evaluator(self.config, clients)
+        evaluator = Evaluator(self.config, rewards.nodes)
         tasks = stack.enter_context(TaskRun(evaluator, [], workers=1, executor=self.team.evaluator_executor))
 
-        def tell(record: dict[str, Any]) -> None:
-            self.folder.append(self.folder.evaluations, record)
-            watcher.evaluated(record)
+        def tell(evaluated: Evaluated) -> None:
+            if evaluated.news is not None:
+                rewards.client.adopt(evaluated.news)
+            append_record(self.folder.evaluations, evaluated.record)
+            watcher.evaluated(evaluated.record)
 
         return Evaluations(tasks, self.config.evaluation.every, tell)

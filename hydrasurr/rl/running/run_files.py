@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import read_records
 from hydrasurr.rl.rewards.evaluator import Column, Evaluator
 from hydrasurr.rl.rewards.history import History, merge
 from hydrasurr.rl.running.condensed import Record
 from hydrasurr.rl.running.config import DesignConfig, load_design_config
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.running.history_state import history_from
 from hydrasurr.rl.running.results import results_of
 from hydrasurr.strict import read_json

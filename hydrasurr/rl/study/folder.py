@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.files import stage, write_json
 from hydrasurr.rl.study.settings import StudyConfig
 from hydrasurr.strict import parse, read_json
 from hydrasurr.training.folder import describe_environment, refuse_changes
@@ -71,22 +71,8 @@ class StudyFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def stage(self, name: str, make: Callable[[], Facts]) -> Facts:
-        """What a stage found: read if it is there, else made and kept, with the `stage_seconds` that took.
-
-        Raises HydrasurrError if its file is damaged.
-        """
-        path = self.stages / f"{name}.json"
-        if not path.exists():
-            start = time.perf_counter()
-            facts = make()
-            whole = {**facts, "stage_seconds": time.perf_counter() - start}
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(whole, allow_nan=False) + "\n", encoding="utf-8")
-            os.replace(temporary, path)  # at any moment either missing or whole
-        try:
-            return read_json(path)
-        except ConfigError as error:
-            raise HydrasurrError(f"{error}; delete it, and it is made again") from error
+        """What a stage found, as `files.stage`."""
+        return stage(self.stages / f"{name}.json", make)
 
     def run(self, name: str) -> Path:
         """The folder of a design run."""
@@ -98,7 +84,7 @@ class StudyFolder:
 
     def write_report(self, html: str, numbers: dict[str, Any]) -> None:
         """Write report.html and report.json."""
-        self.numbers.write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(self.numbers, numbers)
         self.report.write_text(html, encoding="utf-8")
 
 

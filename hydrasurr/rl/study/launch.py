@@ -13,7 +13,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.files import read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.study.folder import Facts, StudyFolder
 from hydrasurr.rl.study.settings import StudyConfig
 from hydrasurr.rl.study.variants import Run

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import read_records
 from hydrasurr.rl.running.condensed import Record, together
 from hydrasurr.rl.running.config import DesignConfig
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.scheduling.metrics import gamma, sigma_load
 from hydrasurr.rl.study.convergence import Curve
 from hydrasurr.rl.study.folder import Facts

@@ -9,8 +9,9 @@ import numpy as np
 from rich.console import Console
 
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.files import read_records
 from hydrasurr.launcher import discover
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.study import simulation
 from hydrasurr.rl.study.final import final_rewards
 from hydrasurr.rl.study.folder import Facts, StudyFolder

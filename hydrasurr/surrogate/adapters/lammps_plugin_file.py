@@ -7,7 +7,6 @@ by white space. Angstrom and eV, whatever units LAMMPS uses.
 from __future__ import annotations
 
 import copy
-import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import replacing
 from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.models.pair_mlp import PairMLP
 from hydrasurr.surrogate.potentials.contract import Potential
@@ -107,10 +107,8 @@ def _line(keyword: str, values: Iterable[object]) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file that is at any moment either the old or the new one."""
-    scratch = path.with_name(path.name + ".tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(text, encoding="ascii")
-        os.replace(scratch, path)
+        with replacing(path) as scratch:
+            scratch.write_text(text, encoding="ascii")
     except OSError as error:
         raise HydrasurrError(f"cannot write '{path}': {error.strerror}") from error

@@ -11,6 +11,7 @@ import pytest
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.rl.executors.ray import RayExecutor
+from hydrasurr.rl.running import rewards
 from tests.rl.executors.promises import Promises, wait_for_end
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed; .ci/run runs this file in another environment")
@@ -42,6 +43,16 @@ def test_a_design_run_whose_actor_is_killed(tmp_path: Path) -> None:
 def test_an_evaluator_beside_the_actors(tmp_path: Path) -> None:
     folder = design(tmp_path / "run", running={"executor": "ray", "evaluator": True}, evaluation={"every": 2})
     assert len(folder.evaluations.read_text().splitlines()) == 2
+
+
+def test_actors_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here only the learner takes itself for one. They share a service, and what it evaluates comes to the learner."""
+    local = design(tmp_path / "local")
+    monkeypatch.setattr(rewards, "node_name", lambda: "elsewhere")
+    ray = design(tmp_path / "ray", running={"executor": "ray", "disturbance": {"kill": {"0": 2}}})
+    assert_same(local, ray)
+    one, other = (sorted(folder.molecules.read_text().splitlines()) for folder in (local, ray))
+    assert one == other
 
 
 def script(code: str) -> subprocess.CompletedProcess[str]:

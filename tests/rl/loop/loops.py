@@ -39,6 +39,6 @@ def run(config: dict[str, Any], path: Path, **options: Any) -> tuple[dict[str, A
 def untimed(results: Any) -> Any:
     """Without what differs from one run to the next: times, and loads of workers."""
     if isinstance(results, dict):
-        gone = ("seconds", "worker_seconds", "load")
+        gone = ("stage_seconds", "worker_seconds", "load")
         return {key: untimed(value) for key, value in results.items() if key not in gone}
     return [untimed(value) for value in results] if isinstance(results, list) else results

@@ -80,6 +80,39 @@ def test_a_history_can_be_gone_on_from(before: list[list[str]], after: list[list
     np.testing.assert_array_equal(one.worth.properties, other.worth.properties)
 
 
+@given(st.lists(st.tuples(st.booleans(), REQUESTS), max_size=6))
+def test_news_make_another_service_know_the_same(turns: list[tuple[bool, list[list[str]]]]) -> None:
+    """Whenever they are told, and whatever the other one has evaluated itself."""
+    far, near = RewardService(LOGP), RewardService(LOGP)
+    told: list[str] = []
+    for tells, requests in turns:
+        (far if tells else near).answer(requests)
+        far.history()
+        if tells:
+            news = far.news()
+            told += news.smiles
+            assert news.worth.value.tolist() == values_of(list(news.smiles))
+            assert not near.adopt(news)
+    assert told == list(far.history().smiles) and len(far.news()) == 0
+    whole = near.history()
+    assert set(told) <= set(whole.smiles) and len(set(whole.smiles)) == len(whole)
+    assert whole.worth.value.tolist() == values_of(list(whole.smiles))
+
+
+def test_what_was_adopted_counts() -> None:
+    far, near = RewardService(LOGP), RewardService(LOGP, budget=4)
+    far.ask(["C", "CC", "CCC"])
+    near.ask(["C"])
+    assert not near.adopt(far.news())
+    far.ask(["CCCC", "CCCCC"])
+    assert near.adopt(far.news())
+    assert near.history().smiles == ("C", "CC", "CCC", "CCCC", "CCCCC")
+    near.ask(["CCCCC"])
+    with pytest.raises(BudgetSpent):
+        near.ask(["N"])
+    assert len(RewardService(LOGP, history=far.history()).news()) == 0
+
+
 def test_the_best_molecules() -> None:
     service = RewardService(LOGP)
     service.ask(["CC", "CCCC", "C", "CCC"])

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from hydrasurr.files import read_records
 from hydrasurr.rl.running.config import DesignConfig
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.running.run import run
 
 BASE: dict[str, Any] = {

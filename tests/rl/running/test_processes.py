@@ -16,7 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.files import read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from tests.rl.running.designs import BASE, assert_same, write
 from tests.runs import command, start
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import read_records
 from hydrasurr.rl.rewards.scores import top_auc
 from hydrasurr.rl.running import figures
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.running.history_state import history_from
 from hydrasurr.rl.running.report import write_report
 from hydrasurr.rl.running.run_files import DesignRun

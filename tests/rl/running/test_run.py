@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.files import read_records
 from hydrasurr.rl.rewards.service import RewardService
 from hydrasurr.rl.running.config import DesignConfig
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.running.run import run
 from hydrasurr.strict import read_json
 from tests.rl.running.designs import BASE, LEARNERS, assert_same, design, learnt, raw

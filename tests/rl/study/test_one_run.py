@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.files import read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.study.settings import StudyConfig
 from hydrasurr.rl.study.variants import Run, Shape
 from tests.runs import environment

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hydrasurr.rl.running.folder import DesignFolder, read_records
+from hydrasurr.files import read_records
+from hydrasurr.rl.running.folder import DesignFolder
 from tests.runs import command, environment, start
 
 TINY: dict[str, Any] = {
