@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.rl.environment.molecules import Molecules, concatenate
 from hydrasurr.rl.environment.smiles import from_smiles
+from hydrasurr.rl.molecule_table import read_smiles
 from hydrasurr.strict import Strict
 
 
@@ -20,8 +20,10 @@ class StartConfig(Strict):
     smiles: tuple[str, ...] = ("C",)
     """One is drawn for each episode."""
     file: Path | None = None
-    """Instead: a file with a SMILES at the start of each line (`.smi`, `.smi.gz`, or a table with one as first column;
-    lines that are no molecules are left out)."""
+    """Instead: a table of molecules (CSV, TSV or .smi, also with .gz), or the name of a data set that comes with
+    hydrasurr. Rows that are no molecules, or none that can be edited, are passed over."""
+    column: str = "smiles"
+    """The table's column of SMILES."""
     draws: int = Field(1000, ge=1)
     """Molecules that are drawn from the file once, with the seed of the run, for all episodes."""
 
@@ -39,7 +41,7 @@ def load_starts(config: StartConfig, max_atoms: int, seed: int) -> Molecules:
     """
     if config.file is None:
         return from_smiles(config.smiles, max_atoms)
-    lines = _lines(config.file)
+    lines = read_smiles(config.file, config.column)
     order = np.random.default_rng(seed).permutation(len(lines))
     pool: list[Molecules] = []
     for k in order.tolist():
@@ -51,18 +53,7 @@ def load_starts(config: StartConfig, max_atoms: int, seed: int) -> Molecules:
             break
     if not pool:
         raise HydrasurrError(
-            f"no line of '{config.file}' starts with the SMILES of a molecule of at most {max_atoms} atoms that can be "
+            f"no row of '{config.file}' has the SMILES of a molecule of at most {max_atoms} atoms that can be "
             "edited: one part, no radicals"
         )
     return concatenate(pool)
-
-
-def _lines(path: Path) -> list[str]:
-    """The first word of each line."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8") as file:
-            words = [line.replace(",", " ").split(maxsplit=1) for line in file]
-    except (OSError, UnicodeDecodeError) as error:
-        raise HydrasurrError(f"cannot read the molecules to start from: {error}") from error
-    return [parts[0] for parts in words if parts]
