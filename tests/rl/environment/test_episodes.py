@@ -129,8 +129,18 @@ def test_starts_from_a_file(name: str, tmp_path: Path) -> None:
     starts = load_starts(StartConfig(file=tmp_path / name), max_atoms=9, seed=0)
     assert sorted(to_smiles(starts)) == ["CCO", "c1ccccc1"]
     assert len(load_starts(StartConfig(file=tmp_path / name, draws=1), max_atoms=9, seed=0)) == 1
-    with pytest.raises(HydrasurrError, match="no line of .* of at most 2 atoms"):
+    with pytest.raises(HydrasurrError, match="no row of .* of at most 2 atoms"):
         load_starts(StartConfig(file=tmp_path / name), max_atoms=2, seed=0)
+
+
+def test_starts_from_a_data_set_that_comes_along() -> None:
+    """Of which the card knows table and column."""
+    starts = load_starts(StartConfig(file="qm9_gap_5k", draws=20), max_atoms=9, seed=0)
+    assert len(set(to_smiles(starts))) == 20
+    with pytest.raises(HydrasurrError, match="no file 'qm9_gap_5j'.* did you mean 'qm9_gap_5k'"):
+        load_starts(StartConfig(file="qm9_gap_5j"), max_atoms=9, seed=0)
+    with pytest.raises(HydrasurrError, match="has no column 'smile'"):
+        load_starts(StartConfig(file="datasets/esol/esol.csv", column="smile"), max_atoms=9, seed=0)
 
 
 def test_starts_that_cannot_be() -> None:
@@ -140,7 +150,7 @@ def test_starts_that_cannot_be() -> None:
             from_smiles([text], 9)
     with pytest.raises(HydrasurrError, match="10 heavy atoms, and at most 9"):
         from_smiles(["C" * 10], 9)
-    with pytest.raises(HydrasurrError, match="cannot read"):
+    with pytest.raises(HydrasurrError, match="no file 'nowhere.smi'"):
         load_starts(StartConfig(file=Path("nowhere.smi")), 9, 0)
 
 
