@@ -19,7 +19,7 @@ Ablations = Mapping[str, Mapping[str, Any]]
 WRAPPED = {
     "no_async": "no async\nupdates",
     "no_dynamic": "no dynamic\nscheduling",
-    "no_communication": "no optimised\ncommunication",
+    "no_communication": "plain\ncommunication",
 }
 FAULTS = {
     None: ("undisturbed", "train"),

@@ -23,7 +23,7 @@ NAMES = {
     "baseline": "baseline",
     "no_async": "no async updates",
     "no_dynamic": "no dynamic scheduling",
-    "no_communication": "no optimised communication",
+    "no_communication": "plain communication",
 }
 COLOR = {"baseline": "train", "no_async": "test", "no_dynamic": "val", "no_communication": "backward"}
 """Of each variant, see figure_style.COLORS; the colours of the paper's Fig. 7."""

@@ -159,11 +159,11 @@ def _ablation_table(summary: Summary) -> str:
     for variant, facts in summary.numbers["ablations"].items():
         converged, final = facts["convergence"], facts["final"]
         cells = [variant_cell(variant), with_error(facts["rate"]), percent(facts["efficiency"]["value"])]
-        cells += [percent(facts["utilisation"]), f"{facts['gamma']:.2f}", f"{facts['bytes']:,.0f}"]
+        cells += [percent(facts["utilisation"]), f"{facts['gamma']:.2f}", f"{facts['bytes'] / 1024:,.1f}"]
         cells += [signed(converged[key]["cdr"]) for key in ("per_frame", "per_second")]
         cells += [f"{converged['reached']} of {converged['runs']}", significant(facts["loss"]["variance"])]
         rows.append([*cells, with_error({"value": final["mean"], "error": final["error"]})])
-    header = ["", "actions/s", "Eq. 1", "U", "γ", "bytes<br>an update", "CDR, %<br>a frame", "CDR, %<br>a second"]
+    header = ["", "actions/s", "Eq. 1", "U", "γ", "KiB<br>an update", "CDR, %<br>a frame", "CDR, %<br>a second"]
     header += ["goal<br>reached", "loss<br>variance", "final<br>objective"]
     return page.table(header, rows, numeric=10)
 
@@ -194,7 +194,7 @@ def _what_is_missing(summary: Summary) -> str:
     return (
         "No async updates: PPO that takes as many steps of the optimizer from as many actions, but waits for the "
         f"rollouts of all actors. No dynamic scheduling: '{settings.static}', where a rollout is promised to an actor "
-        "as soon as its lane is free, whether the actor is free or not. No optimised communication: whole gradients "
+        "as soon as its lane is free, whether the actor is free or not. Plain communication: whole gradients "
         "after the backward pass, in one message. Between ranks of one machine sums by node are no different. Final "
         f"objective: {settings.episodes} episodes of each trained policy. Loss variance: of single updates in the "
         "second half of the frames; an update of PPO is a mean over its minibatches."
