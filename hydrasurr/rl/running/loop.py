@@ -25,7 +25,7 @@ from hydrasurr.rl.running.lanes import Lane, Played, Request
 from hydrasurr.rl.running.record import Recorder
 from hydrasurr.rl.running.weights import SharedWeights, Weights
 from hydrasurr.rl.scheduling.tasks import Task
-from hydrasurr.training.communication import DataParallel
+from hydrasurr.training.communication import DataParallel, data_parallel
 from hydrasurr.training.gradient_group import SCOPES
 from hydrasurr.training.stop import StopRequest
 from hydrasurr.training.timing import PhaseTimer
@@ -40,12 +40,11 @@ class Loop:
     Parameters
     ----------
     learner : on rank 0 its weights count
-    lanes : of this learner
+    ranks : of the learners
     rewards : the reward service of this node
     shared : where actors read weights; None: they come with requests
-    parallel : what averages gradients; None: there is one learner
-    timer, sent : what `parallel` tells its times and bytes
     tell : called on rank 0 with each record
+    state : this learner's part of a checkpoint, to go on from
 
     Attributes
     ----------
@@ -57,22 +56,26 @@ class Loop:
         config: DesignConfig,
         folder: DesignFolder,
         learner: Learner,
-        lanes: list[Lane],
         ranks: Ranks,
         rewards: RewardClient,
         shared: SharedWeights | None,
-        parallel: DataParallel | None,
-        timer: PhaseTimer,
-        sent: Counter[str],
         evaluations: Evaluations | None,
         stop: StopRequest,
         tell: Callable[[dict[str, Any]], None],
+        state: dict[str, Any] | None = None,
     ):
         self.config, self.folder, self.learner, self.ranks = config, folder, learner, ranks
-        self.lanes = {lane.number: lane for lane in lanes}
-        self.rewards, self.shared, self.parallel, self.timer, self._sent = rewards, shared, parallel, timer, sent
+        first = ranks.rank * learner.lanes
+        self.lanes = {number: Lane(number) for number in range(first, first + learner.lanes)}
+        self.rewards, self.shared = rewards, shared
         self.evaluations, self.stop, self.tell = evaluations, stop, tell
         self.frames, self.seconds = 0, 0.0
+        self._timer, self._sent = PhaseTimer(next(learner.network.parameters()).device), Counter()
+        self._parallel: DataParallel | None = None
+        if ranks.world_size > 1:
+            updates = 0 if state is None else state["learner"]["version"]
+            averaging = config.communication, self._timer, self._sent, updates, config.seed
+            learner.forward = self._parallel = data_parallel(learner.network, *averaging)
         self._recorder = Recorder()
         self._played: list[Played] = []
         """Contributions since the last update that left nothing pending."""
@@ -80,6 +83,8 @@ class Loop:
         self._spent = self._stopped = self._over = self._save_due = False
         self._evaluated = 0
         self._saved = time.monotonic()
+        if state is not None:
+            self._resume(state)
 
     def run(self, tasks: TaskRun) -> bool:
         """Until all frames are there or the budget is spent: True; False if asked to stop before."""
@@ -182,7 +187,7 @@ class Loop:
 
     def _record(self) -> None:
         """Of this rank; only that of rank 0 is kept."""
-        record, lag, timed = self._recorder.take(), self.learner.lags.take(), self.timer.take()
+        record, lag, timed = self._recorder.take(), self.learner.lags.take(), self._timer.take()
         sent = {scope: self._sent[scope] for scope in SCOPES}
         self._sent.clear()
         self.seconds += record["seconds"]["all"]
@@ -214,7 +219,7 @@ class Loop:
             count = self._evaluated if self.learner.synchronous else len(history)
             state = {
                 "learner": self.learner.state_dict(),
-                "compressor": self.parallel.compressor.state_dict() if self.parallel is not None else None,
+                "compressor": self._parallel.compressor.state_dict() if self._parallel is not None else None,
                 "lanes": [lane.state_dict() for lane in self.lanes.values()],
                 "history": history_state(history, count),
                 "frames": self.frames,
@@ -228,11 +233,10 @@ class Loop:
                 self.folder.settle(self.learner.version, self.ranks.world_size)
         self._saved = time.monotonic()
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a part of a checkpoint."""
+    def _resume(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
-        if self.parallel is not None:
-            self.parallel.compressor.load_state_dict(state["compressor"])
+        if self._parallel is not None:
+            self._parallel.compressor.load_state_dict(state["compressor"])
         self.lanes = {lane.number: lane for lane in map(Lane.from_state, state["lanes"])}
         self.frames, self.seconds = state["frames"], state["seconds"]
         self._evaluated = state["history"]["count"]

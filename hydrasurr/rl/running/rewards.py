@@ -9,6 +9,7 @@ learners know.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from hydrasurr.rl.rewards.history import History, merge
 from hydrasurr.rl.rewards.server import AddressTaken, RewardServer
 from hydrasurr.rl.running.config import DesignConfig
 from hydrasurr.rl.running.team import Team
+
+PATIENCE = (0.1, 1.0, 10.0)
+"""Seconds between questions to a service that has died: one that is just ending may still let clients in."""
 
 
 class NodeRewards:
@@ -51,11 +55,13 @@ class NodeRewards:
 
     def __call__(self, molecules: Molecules) -> np.ndarray:
         """float64 `[B]`: what molecules are worth. Raises BudgetSpent, and ServerGone if a service of the run ended."""
-        try:
-            return self.client(molecules)
-        except ServerGone:
-            self._forget()
-            return self.client(molecules)
+        for patience in PATIENCE:
+            try:
+                return self.client(molecules)
+            except ServerGone:
+                self._forget()
+                time.sleep(patience)
+        return self.client(molecules)
 
     def news(self) -> History | None:
         """What was evaluated on this machine since any of its workers last asked; None where a learner keeps it, or if

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,7 +22,6 @@ from hydrasurr.rl.running.config import DesignConfig
 from hydrasurr.rl.running.evaluator import Evaluated, Evaluations, Evaluator
 from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.running.history_state import history_from
-from hydrasurr.rl.running.lanes import Lane
 from hydrasurr.rl.running.loop import Loop
 from hydrasurr.rl.running.results import write_results
 from hydrasurr.rl.running.rewards import Rewards, open_rewards
@@ -31,10 +29,8 @@ from hydrasurr.rl.running.team import Team, open_team
 from hydrasurr.rl.running.watch import Watcher
 from hydrasurr.rl.running.weights import SharedWeights, Weights
 from hydrasurr.rl.scheduling.tasks import Worker
-from hydrasurr.training.communication import data_parallel
 from hydrasurr.training.ranks import choose_device, process_group
 from hydrasurr.training.stop import StopRequest
-from hydrasurr.training.timing import PhaseTimer
 
 
 def run(
@@ -135,35 +131,13 @@ class _Job:
         watcher: Watcher,
     ) -> bool:
         config, folder, ranks = self.config, self.folder, self.team.ranks
-        timer, sent = PhaseTimer(self.device), Counter()
-        parallel = None
-        if ranks.world_size > 1:
-            updates = 0 if state is None else state["learner"]["version"]
-            parallel = data_parallel(learner.network, config.communication, timer, sent, updates, config.seed)
-            learner.forward = parallel
-        lanes = [Lane(ranks.rank * learner.lanes + number) for number in range(learner.lanes)]
         with ExitStack() as stack:
             shared = self._shared_weights(learner)
             if shared is not None:
                 stack.callback(shared.close)
             evaluations = self._evaluations(rewards, stack, watcher)
-            loop = Loop(
-                config,
-                folder,
-                learner,
-                lanes,
-                ranks,
-                rewards.client,
-                shared,
-                parallel,
-                timer,
-                sent,
-                evaluations,
-                stop,
-                watcher.update,
-            )
-            if state is not None:
-                loop.resume(state)
+            tell = watcher.update
+            loop = Loop(config, folder, learner, ranks, rewards.client, shared, evaluations, stop, tell, state)
             if ranks.is_root:
                 folder.keep_records_until(learner.version)
             watcher.begin(loop.frames)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.files import read_records
+from hydrasurr.files import append_record, read_records
 from hydrasurr.rl.rewards.scores import top_auc
 from hydrasurr.rl.running import figures
 from hydrasurr.rl.running.folder import DesignFolder
@@ -103,7 +103,7 @@ def test_a_run_that_went_on_after_its_results(finished: DesignFolder, tmp_path: 
     """Resumed for more actions: what was found before does not stand for the end."""
     folder = copy(finished, tmp_path / "run")
     record = read_records(folder.metrics)[-1]
-    folder.append(folder.metrics, record | {"total_frames": record["total_frames"] + 96})
+    append_record(folder.metrics, record | {"total_frames": record["total_frames"] + 96})
     assert DesignRun.read(finished).finished
     assert not DesignRun.read(folder).finished
     page_of(folder)

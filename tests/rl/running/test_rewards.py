@@ -6,13 +6,14 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from hydrasurr.rl.environment.smiles import from_smiles
-from hydrasurr.rl.rewards.client import ServerGone
+from hydrasurr.rl.rewards.client import RewardClient, ServerGone
 from hydrasurr.rl.rewards.server import RewardServer
 from hydrasurr.rl.running.config import DesignConfig
 from hydrasurr.rl.running.folder import DesignFolder
@@ -61,6 +62,14 @@ def _news() -> list[str]:
     return list(_rewards.news().smiles)
 
 
+def wait_for_end(rewards: NodeRewards) -> None:
+    client = RewardClient(rewards._address, secret=rewards._secret)
+    with pytest.raises(ServerGone):
+        while client.progress(1):
+            client.close()
+            time.sleep(0.05)
+
+
 def test_workers_of_a_machine_without_a_service_share_one() -> None:
     rewards = NodeRewards(CONFIG, {}, {"another"})
     workers = [Worker(rewards) for _ in range(3)]
@@ -69,7 +78,8 @@ def test_workers_of_a_machine_without_a_service_share_one() -> None:
         assert [known for _, known in answers] == [2, 3, 4]
         assert answers[0][0][1] == answers[1][0][0]
         assert workers[2].news() == ["C", "CC", "CCC", "CCCC"] and workers[0].news() == []
-        workers[0].kill()  # with it the service that it has started
+        workers[0].kill()
+        wait_for_end(rewards)  # of the service that it has started
         assert workers[1].ask(2, 7) == ([answers[0][0][1], workers[2].ask(7)[0][0]], 2)
         assert workers[2].ask(8)[1] == 3 and workers[1].news() == ["CC", "CCCCCCC", "CCCCCCCC"]
     finally:
