@@ -74,7 +74,7 @@ class TaskRun:
     progress : called before each result
     executor : where they run; processes of this machine by default
     ahead : tasks that a worker has waiting beside the one it does, so that it need not wait for the next
-    payload : called with a task and the number of the worker that gets it, just before: what the worker is sent in
+    payload : called with a task and the link to the worker that gets it, just before: what the worker is sent in
         place of the task's own payload
 
     Raises HydrasurrError if workers cannot start.
@@ -90,7 +90,7 @@ class TaskRun:
         progress: Callable[[Progress], None] | None = None,
         executor: Executor | None = None,
         ahead: int = 0,
-        payload: Callable[[Task, int], Any] | None = None,
+        payload: Callable[[Task, Link], Any] | None = None,
     ):
         self._workers = [Worker()] * workers if isinstance(workers, int) else list(workers)
         # To the dispatcher each place in a worker's queue is a worker; those of one are numbered len(workers) apart,
@@ -236,7 +236,7 @@ class TaskRun:
     def _hand_out(self, assignment: Assignment) -> None:
         number = assignment.worker % len(self._workers)
         try:
-            self._links[number].send((self._payload(assignment.task, number),))
+            self._links[number].send((self._payload(assignment.task, self._links[number]),))
             self._queues[number].append(assignment.worker)
         except OSError:
             self._bury(self._links[number])
@@ -251,5 +251,5 @@ class TaskRun:
             self._outbox.append(Result(x.task, value, x.error, worker, x.seconds, x.attempts))
 
 
-def _own_payload(task: Task, worker: int) -> Any:
+def _own_payload(task: Task, link: Link) -> Any:
     return task.payload

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.distributed as dist
@@ -79,7 +80,8 @@ class Loop:
         self._recorder = Recorder()
         self._played: list[Played] = []
         """Contributions since the last update that left nothing pending."""
-        self._known: dict[Link, int] = {}
+        self._known: WeakKeyDictionary[Link, int] = WeakKeyDictionary()
+        """The version of the weights that an actor has been sent; one in the place of a dead one has none."""
         self._spent = self._stopped = self._over = self._save_due = False
         self._evaluated = 0
         self._saved = time.monotonic()

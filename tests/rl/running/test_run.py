@@ -12,6 +12,7 @@ import torch
 
 from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.files import read_records
+from hydrasurr.rl.executors.local import LocalExecutor
 from hydrasurr.rl.rewards.service import RewardService
 from hydrasurr.rl.running.config import DesignConfig
 from hydrasurr.rl.running.folder import DesignFolder
@@ -60,6 +61,16 @@ def test_it_does_not_matter_who_plays(undisturbed: DesignFolder, tmp_path: Path,
     if "disturbance" in running:
         assert sorted(mark.name for mark in folder.marks.iterdir()) == ["killed-0", "killed-1"]
         assert sum(seconds > 0 for seconds in read_records(folder.metrics)[-1]["load"]["vain"]) == 2
+
+
+def test_an_actor_in_the_place_of_a_dead_one_has_no_weights_yet(
+    undisturbed: DesignFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they come with requests: the only actor plays the rollout again with those that the dead one had."""
+    monkeypatch.setattr(LocalExecutor, "shares_memory", False)
+    folder = design(tmp_path / "run", running={"actors": 1, "disturbance": {"kill": {"0": 3}}})
+    assert [mark.name for mark in folder.marks.iterdir()] == ["killed-0"]
+    assert_same(undisturbed, folder)
 
 
 def test_a_resumed_run_is_an_undisturbed_one(undisturbed: DesignFolder, tmp_path: Path) -> None:
