@@ -32,18 +32,22 @@ def measure(result: Result, setting: Setting) -> None:
 
     model = _surrogate(setting)
     gap = {who: [_run(setting, "design_gap", who, seed, model) for seed in seeds] for who in ("agent", "random")}
-    for who, runs in gap.items():
-        rates = [100 * _hit_rate(run) for run in runs]
-        what = "gap in the wanted range, of all different molecules"
-        add_row(result, what, who, float(np.mean(rates)), "%", _span(rates))
-    agent, chance = (float(np.mean([_hit_rate(run) for run in gap[who]])) for who in ("agent", "random"))
-    result.bars.append(Bar("gap in the wanted range: agent / random", agent / max(chance, 1e-9), 5))
+    hits = {who: [_hits(run) for run in runs] for who, runs in gap.items()}
+    for who, runs in hits.items():
+        counts, rates = [float(good.sum()) for good in runs], [100 * float(good.mean()) for good in runs]
+        what = "gap in the wanted range, different molecules"
+        add_row(result, what, who, float(np.mean(counts)), "", _span(counts))
+        add_row(result, f"{what}, of all", who, float(np.mean(rates)), "%", _span(rates))
+    for what, of in (("share", np.mean), ("number", np.sum)):
+        agent, chance = (float(np.mean([of(good) for good in hits[who]])) for who in ("agent", "random"))
+        result.bars.append(Bar(f"gap in the wanted range, {what}: agent / random", agent / max(chance, 1e-9), 5))
 
     minutes = max(run.cpu_minutes for runs in (qed["agent"], gap["agent"]) for run in runs)
     result.bars.append(Bar("CPU minutes of an agent, at most", minutes, CPU_MINUTES, at_most=True, unit=" min"))
     result.notes.append(
         "learning: run_configs/design_qed.json and design_gap.json, the latter with the surrogate that `hydrasurr "
-        "demo` trains; CPU minutes are those of all processes of a run, and their start"
+        "demo` trains, which also says what is in the range; CPU minutes are those of all processes of a run, and of "
+        "their start"
     )
 
 
@@ -70,13 +74,13 @@ def _surrogate(setting: Setting) -> Path:
     return run
 
 
-def _hit_rate(run: Finished) -> float:
-    """Part of the different molecules that were evaluated whose prediction lies in the wanted range."""
+def _hits(run: Finished) -> np.ndarray:
+    """bool: of each different molecule that was evaluated, whether its prediction lies in the wanted range."""
     terms = json.loads(run.folder.config.read_text())["objective"]["terms"]
     goal = next(term["goal"] for term in terms if term["property"]["type"] == "surrogate")
     with run.folder.molecules.open() as file:
         gaps = np.array([float(row["gap (eV)"]) for row in csv.DictReader(file)])
-    return float(((gaps >= goal["low"]) & (gaps <= goal["high"])).mean())
+    return (gaps >= goal["low"]) & (gaps <= goal["high"])
 
 
 def _span(values: list[float]) -> str:

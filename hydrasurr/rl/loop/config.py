@@ -6,7 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hydrasurr.errors import ConfigError
 from hydrasurr.models.config import ModelConfig
@@ -108,6 +108,11 @@ class LoopConfig(Strict):
                 raise ValueError(f"objective: '{part.property.target}' is not among dataset.targets")
         if not any(is_own(part) and part.property.target == self.target for part in objective.terms):
             raise ValueError(f"objective: no term is about '{self.target}' as the loop's surrogate predicts it")
+        try:
+            self.agent.design("agent", objective, self.seed)
+        except ValidationError as error:
+            told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise ValueError(f"agent: {told}") from error
         if self.selection.counts[1] and self.members == 1 and self.model.uncertainty == "none":
             raise ValueError(
                 "selection.uncertain: the surrogate has no uncertainty; take members: 2, or model.uncertainty: gaussian"
@@ -155,7 +160,8 @@ def _with_own_model(objective: Any) -> Any:
         return objective
     objective = deepcopy(objective)
     for name in ("terms", "constraints"):
-        for part in objective.get(name) or ():
+        parts = objective.get(name)
+        for part in parts if isinstance(parts, list | tuple) else ():
             prediction = part.get("property") if isinstance(part, dict) else None
             if isinstance(prediction, dict) and prediction.get("type") == "surrogate":
                 prediction.setdefault("model", str(OWN))

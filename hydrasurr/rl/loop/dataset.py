@@ -19,7 +19,7 @@ from hydrasurr.graphs.smiles import featurize
 from hydrasurr.graphs.table import GraphTable
 from hydrasurr.rl.oracle.config import OracleConfig
 from hydrasurr.rl.oracle.label import UNITS
-from hydrasurr.rl.oracle.labelling import Labels
+from hydrasurr.rl.oracle.labelling import Labels, reasons
 from hydrasurr.stores import SPLITS, DatasetInfo, GraphStore, TargetStatistics, open_store
 from hydrasurr.stores.bp import BPWriter
 from hydrasurr.stores.extend import extend
@@ -33,8 +33,8 @@ class DatasetConfig(Strict):
 
     targets: tuple[TargetName, ...] = Field(("gap",), min_length=1)
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
-    """Of train, val and test. A hash of its canonical SMILES decides where a molecule goes, once and for all; the
-    fractions are met on average."""
+    """Of train, val and test. A hash of its canonical SMILES without stereochemistry decides where a molecule goes,
+    once and for all; the fractions are met on average."""
     split_seed: int = Field(0, ge=0)
     explicit_hydrogens: bool = True
     """Whether hydrogens are nodes of the graphs."""
@@ -83,9 +83,16 @@ def canonical(smiles: str) -> str:
     return Chem.MolToSmiles(mol)
 
 
+def flat(smiles: str) -> str | None:
+    """Canonical SMILES without stereochemistry; None for what is no molecule."""
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles)
+    return None if mol is None else Chem.MolToSmiles(mol, isomericSmiles=False)
+
+
 def split_of(smiles: str, seed: int, fractions: Sequence[float]) -> str:
-    """The split of a molecule, by its canonical SMILES alone."""
-    digest = blake2b(smiles.encode(), digest_size=8, key=seed.to_bytes(8, "little")).digest()
+    """The split of a molecule, by its canonical SMILES alone; stereoisomers share it, since agents build without."""
+    digest = blake2b((flat(smiles) or smiles).encode(), digest_size=8, key=seed.to_bytes(8, "little")).digest()
     place = int.from_bytes(digest, "little") / 2**64
     return SPLITS[0] if place < fractions[0] else SPLITS[1] if place < fractions[0] + fractions[1] else SPLITS[2]
 
@@ -107,14 +114,18 @@ def create(path: str | Path, name: str, labels: Labels, config: DatasetConfig) -
         edges=dict.fromkeys(SPLITS, 0),
         statistics=(),
         degree_histogram=(),
-        split={"rule": "hash of the canonical SMILES", "seed": config.split_seed, "fractions": list(config.fractions)},
+        split={
+            "rule": "hash of the canonical SMILES without stereochemistry",
+            "seed": config.split_seed,
+            "fractions": list(config.fractions),
+        },
         source={
             "labels": f"{labels.oracle.method}, tblite {metadata.version('tblite')}",
             "oracle": labels.oracle.model_dump(mode="json"),
         },
     )
     rows = _rows(labels, info, known=set(), first=1)
-    grown = _grown(info, rows, np.empty((0, len(info.targets))))
+    grown = _grown(info, rows, np.empty((0, len(info.targets))), labels)
     writer = BPWriter(Path(path), schema=schema)
     try:
         for split, table in rows.tables.items():
@@ -137,7 +148,7 @@ def append(source: str | Path, labels: Labels, out: str | Path | None = None) ->
     require_oracle(info, labels.oracle, source)
     rows = _rows(labels, info, known=known_molecules(store), first=1 + sum(info.graphs.values()))
     train = store["train"].read(0, len(store["train"]), ["y"]).y
-    grown = _grown(info, rows, train)
+    grown = _grown(info, rows, train, labels)
     store.close()
     extend(source, rows.tables, grown, out)
     return _added(grown, rows)
@@ -185,7 +196,7 @@ def _rows(labels: Labels, info: DatasetInfo, known: set[str], first: int) -> _Ro
     return _Rows({split: table.gather(np.flatnonzero(splits == split)) for split in SPLITS}, duplicates, rejected)
 
 
-def _grown(info: DatasetInfo, rows: _Rows, train: np.ndarray) -> DatasetInfo:
+def _grown(info: DatasetInfo, rows: _Rows, train: np.ndarray, labels: Labels) -> DatasetInfo:
     """The header with new graphs; `train` float64 `[graphs, targets]` are the targets that training had so far."""
     tables = rows.tables
     sizes = {
@@ -195,9 +206,12 @@ def _grown(info: DatasetInfo, rows: _Rows, train: np.ndarray) -> DatasetInfo:
     }
     summed = {key: {split: getattr(info, key)[split] + more[split] for split in SPLITS} for key, more in sizes.items()}
     if not summed["graphs"]["train"]:
+        kinds = [f"{count:,} for '{reason}'" for reason, count in reasons(list(labels.failures.values())).items()]
+        example = next(iter(labels.failures.items()), None)
+        why = "" if example is None else f"; no label: {', '.join(kinds)}, such as {example[0]}: {example[1]}"
         raise HydrasurrError(
             f"no molecules to train on: {sum(summed['graphs'].values())} have labels, and the split put none of them "
-            f"there; {len(rows.rejected)} were rejected"
+            f"there; {len(rows.rejected)} were rejected{why}"
         )
     degrees = np.bincount(tables["train"].in_degrees(), minlength=len(info.degree_histogram))
     degrees[: len(info.degree_histogram)] += np.array(info.degree_histogram, np.int64)

@@ -46,7 +46,7 @@ def _limits(known: Sequence[Molecule], wanted: Wanted) -> tuple[float, float]:
     """The range of both axes: the wanted one and almost all values; few that are far off are drawn at its edge."""
     values = np.array([(m.true, m.predicted) for m in known]).reshape(-1, 2)
     ends = np.quantile(values, [0.02, 0.98], axis=0) if len(values) else np.empty((0, 2))
-    low, high = (float(end) for end in (min(wanted.low, *ends.flat), max(wanted.high, *ends.flat)))
+    low, high = (float(end) for end in (min([wanted.low, *ends.flat]), max([wanted.high, *ends.flat])))
     margin = 0.1 * (high - low) or 1.0
     return low - margin, high + margin
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hydrasurr.rl.loop.comparison import Molecule
-from hydrasurr.rl.loop.config import LoopConfig
+from hydrasurr.rl.loop.config import LoopConfig, is_own
 from hydrasurr.rl.loop.selection import Pick, within_constraints
 from hydrasurr.rl.oracle.journal import Entry
 from hydrasurr.rl.rewards.evaluator import Evaluator
@@ -41,14 +41,17 @@ def labelled(
 ) -> list[Molecule]:
     """Molecules of the agent that have a label and break no constraint.
 
-    Their order, and their worth, is by the objective with the oracle's value in place of the prediction.
+    Their order, and their worth, is by the objective with the oracle's values in place of predictions.
     """
-    asked = {text: e.label.values[config.target] for text, e in entries.items() if e.label is not None}
+    asked = {text: e.label.values for text, e in entries.items() if e.label is not None}
     mine = {text for history in histories for text in history.smiles}
     known = evaluate([text for text in asked if text in mine], objective)
-    true = np.array([asked[text] for text in known.smiles])
+    true = np.array([asked[text][config.target] for text in known.smiles])
     properties, std = known.worth.properties.copy(), known.worth.std.copy()
-    properties[:, config.column], std[:, config.column] = true, 0.0
+    for column, part in enumerate((*config.template.terms, *config.template.constraints)):
+        if is_own(part):
+            properties[:, column] = [asked[text][part.property.target] for text in known.smiles]
+            std[:, column] = 0.0
     judged = History(known.smiles, Worth(objective.worth(properties, std), properties, std))
     good = within_constraints(judged, objective)
     order = np.argsort(-judged.worth.value, kind="stable")

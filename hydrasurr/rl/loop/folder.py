@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ class LoopFolder:
         self.config = self.path / "config.json"
         self.environment = self.path / "environment.json"
         self.journal = self.path / "labels.jsonl"
+        self.drawn = self.path / "drawn.json"
         self.final = self.path / "final"
         self.report, self.numbers = self.path / "report.html", self.path / "report.json"
 
@@ -69,7 +71,7 @@ class LoopFolder:
 
     def _clear(self) -> None:
         """Remove what a loop writes and nothing else."""
-        beginning = (self.path / "drawn.json", self.path / "initial.json")
+        beginning = (self.drawn, self.path / "initial.json")
         for file in (self.config, self.environment, self.journal, self.report, self.numbers, *beginning):
             file.unlink(missing_ok=True)
         for name in ("data", "models", "rounds", "final"):
@@ -84,7 +86,13 @@ def write_history(path: Path, history: History) -> None:
 
 
 def read_history(path: Path) -> History:
-    with np.load(path, allow_pickle=False) as arrays:
-        text = arrays["smiles"].tobytes().decode()
-        smiles = tuple(text.split("\n")) if arrays["count"] else ()
-        return History(smiles, Worth(*(arrays[name] for name in ("value", "properties", "std"))))
+    """Raises HydrasurrError if the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            text = arrays["smiles"].tobytes().decode()
+            smiles = tuple(text.split("\n")) if arrays["count"] else ()
+            return History(smiles, Worth(*(arrays[name] for name in ("value", "properties", "std"))))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise HydrasurrError(
+            f"'{path}' is damaged ({error}); delete it and proposals.json beside it, and it is made again"
+        ) from error

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.files import stage
+from hydrasurr.launcher import discover
+from hydrasurr.rl.environment.starts import load_starts
 from hydrasurr.rl.loop import dataset
 from hydrasurr.rl.loop.agent import design_round
 from hydrasurr.rl.loop.comparison import molecules_from
@@ -25,6 +27,7 @@ from hydrasurr.rl.oracle.label import XTBOracle
 from hydrasurr.rl.oracle.labelling import Labels, label
 from hydrasurr.rl.rewards.history import History
 from hydrasurr.stores import open_store
+from hydrasurr.strict import read_json
 
 
 class Agent(Protocol):
@@ -47,7 +50,8 @@ class Loop:
     agent : what looks for molecules; None: a design run in each round, as the configuration says
     oracle : what labels molecules; None: as the configuration says
 
-    Raises HydrasurrError for a folder that holds something else, ConfigError for a loop with another configuration.
+    Raises HydrasurrError for a folder that holds something else, or if a part of the loop cannot work, ConfigError for
+    a loop with another configuration, or under a launcher.
     """
 
     def __init__(
@@ -60,6 +64,16 @@ class Loop:
         visible: bool = True,
         oracle: XTBOracle | None = None,
     ):
+        if (ranks := discover()).world_size > 1:
+            raise ConfigError(
+                f"{ranks.launcher} has started {ranks.world_size} ranks, but a loop starts its own processes: run it "
+                "plainly"
+            )
+        if oracle is None:
+            import hydrasurr.rl.oracle.xtb  # noqa: F401  tells if it is not installed, before there is work to lose
+        if agent is None:
+            environment = config.agent.environment
+            load_starts(environment.start, environment.rules.max_atoms, config.seed)
         self.config, self.folder, self.agent = config, LoopFolder(path), agent or self._design
         self.oracle = oracle or XTBOracle(config.oracle)
         self.folder.prepare(config, force=force)
@@ -98,7 +112,7 @@ class Loop:
             seed = self.config.seed
             return {"smiles": draw(plan.file, plan.smiles, plan.count, plan.max_heavy_atoms, seed)}
 
-        drawn = stage(self.folder.path / "drawn.json", choose)["smiles"]
+        drawn = stage(self.folder.drawn, choose)["smiles"]
         return self._labelled(path, "first labels", drawn, None, out)
 
     def _take(self, source: Path, out: Path) -> dict[str, Any]:
@@ -188,9 +202,12 @@ class Loop:
         compared = comparisons(molecules, config.wanted)
         self._tell("verified", compared)
 
+        drawn = set() if config.initial.dataset is not None else set(read_json(self.folder.drawn)["smiles"])
+
         def confirm() -> dict[str, Any]:
             with Journal(self.folder.journal, config.oracle) as journal:
-                judged = labelled(histories, journal.entries, objective, config)
+                entries = {text: entry for text, entry in journal.entries.items() if text not in drawn}
+                judged = labelled(histories, entries, objective, config)
             parts = {
                 "found": [one for one in judged if config.wanted.holds(np.array(one.true))],
                 "best": best_known(judged, molecules, config.top_k),
@@ -246,9 +263,11 @@ class Loop:
         return label(smiles, self.oracle, journal=self.folder.journal)
 
     def _known(self, number: int) -> set[str]:
-        """Molecules that need no label in a round: of its data set, and all that the oracle has been asked for."""
+        """Molecules that need no label in a round: of its data set, and all that the oracle has been asked for; these
+        also without their stereochemistry, as agents build them."""
         with Journal(self.folder.journal, self.config.oracle) as journal:
-            return dataset.known_molecules(open_store(self.folder.data(number))) | set(journal.entries)
+            known = dataset.known_molecules(open_store(self.folder.data(number))) | set(journal.entries)
+        return known | {text for text in map(dataset.flat, known) if text is not None}
 
     def _tell(self, what: str, compared: dict[str, Any]) -> None:
         part = compared.get("promising", compared["all"])

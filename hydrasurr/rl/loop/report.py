@@ -264,7 +264,8 @@ the first data set stays the same.</p>
     def _time(self) -> str:
         rows = [["first labels", *self._label_times(self.results["initial"])]]
         for number, record in enumerate(self.results["rounds"]):
-            rows.append([f"surrogate {number}", duration(record["surrogate"]["stage_seconds"]), "", "", ""])
+            if self.config.arm == "closed" or not number:
+                rows.append([f"surrogate {number}", duration(record["surrogate"]["stage_seconds"]), "", "", ""])
             rows.append([f"agent, round {number}", duration(record["proposals"]["stage_seconds"]), "", "", ""])
             if "labels" in record:
                 rows.append([f"labels, round {number}", *self._label_times(record["labels"])])

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
-from rdkit import Chem, rdBase
 
 from hydrasurr.rl.loop.comparison import Molecule, Wanted, compare
+from hydrasurr.rl.loop.dataset import flat
 from hydrasurr.rl.loop.selection import Pick, diversity
 from hydrasurr.rl.oracle.labelling import Labels, reasons
 from hydrasurr.rl.rewards.history import History
@@ -56,13 +56,6 @@ def proposals(history: History, known: Collection[str]) -> Proposals:
         best=float(best.worth.value.mean()) if len(best) else 0.0,
         diversity=diversity(readable),
     )
-
-
-def flat(smiles: str) -> str | None:
-    """Canonical SMILES without stereochemistry; None for what is no molecule."""
-    with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(smiles)
-    return None if mol is None else Chem.MolToSmiles(mol, isomericSmiles=False)
 
 
 def chosen_molecules(history: History, picks: Sequence[Pick], column: int) -> list[Molecule]:

@@ -11,6 +11,9 @@ from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.rl.oracle.config import OracleConfig
 from hydrasurr.rl.oracle.label import Label
 
+NO_RESULT = "no result: "
+"""Begins the error of a molecule about which the oracle has said nothing: its worker died, was late or is broken."""
+
 
 class Entry(NamedTuple):
     """What came of a molecule: a label, or the reason why there is none; and the seconds a worker was at it."""
@@ -19,6 +22,11 @@ class Entry(NamedTuple):
     error: str
     seconds: float
     attempts: int
+
+    @property
+    def failed_by_chance(self) -> bool:
+        """It may have a label when it is tried again."""
+        return self.error.startswith(NO_RESULT)
 
 
 class Journal:
@@ -61,6 +69,8 @@ class Journal:
         """Take in the lines there are; the bytes that they have without one that was cut short."""
         content = self.path.read_bytes() if self.path.exists() else b""
         whole = content.rfind(b"\n") + 1
+        if not content.startswith(b'{"journal"'[: len(content)]):
+            raise HydrasurrError(f"'{self.path}' is no journal of labels: choose another file")
         for number, text in enumerate(content[:whole].splitlines()):
             try:
                 line = json.loads(text)

@@ -13,7 +13,7 @@ import numpy as np
 from hydrasurr.rl.executors.pool import Progress, Result, TaskRun
 from hydrasurr.rl.oracle.config import OracleConfig
 from hydrasurr.rl.oracle.geometry import LabelError
-from hydrasurr.rl.oracle.journal import Entry, Journal
+from hydrasurr.rl.oracle.journal import NO_RESULT, Entry, Journal
 from hydrasurr.rl.oracle.label import Label, XTBOracle
 from hydrasurr.rl.oracle.tasks import tasks_of
 from hydrasurr.rl.scheduling.config import SchedulingConfig
@@ -78,13 +78,14 @@ def label(
     ----------
     smiles : one that is given twice is calculated once
     workers : processes, each with one thread
-    journal : a file that keeps each result as it comes. What it knows is not calculated again, failures neither
+    journal : a file that keeps each result as it comes. What it knows is not calculated again, and neither are failures
+        of the oracle; those of workers are tried again
 
     Raises HydrasurrError if workers cannot start, ConfigError for a journal of another oracle.
     """
     entries: dict[str, Entry] = {}
     with Journal(journal, oracle.config) if journal is not None else nullcontext() as kept:
-        known = {} if kept is None else kept.entries
+        known = {} if kept is None else {text for text, entry in kept.entries.items() if not entry.failed_by_chance}
         tasks = tasks_of([text for text in dict.fromkeys(smiles) if text not in known])
         load = None
         if tasks:
@@ -108,6 +109,6 @@ def reasons(errors: Sequence[str]) -> dict[str, int]:
 def _entry(result: Result) -> Entry:
     error = result.error or ""
     if error and not error.startswith(KNOWN):  # of a worker that died or was late, or of a bug
-        error = f"no result: {error}"
+        error = f"{NO_RESULT}{error}"
     error = error.removeprefix(KNOWN)
     return Entry(result.value, error, round(result.seconds, 6), result.attempts)

@@ -48,6 +48,10 @@ class DesignRun:
         """Raises HydrasurrError if there is no run in the folder."""
         if not folder.config.is_file():
             raise HydrasurrError(f"'{folder.path}' holds no run: it has no config.json")
+        if "learner" not in (raw := read_json(folder.config)) or not isinstance(raw, dict):
+            raise HydrasurrError(
+                f"'{folder.config}' is not of a design run; loops and studies write their reports when started again"
+            )
         config = load_design_config(folder.config)
         records = read_records(folder.metrics)
         learners = read_json(folder.latest)["learners"] if folder.latest.is_file() else 1

@@ -41,6 +41,8 @@ def sample(run: Path, count: int, seed: int = 0, out: Path | None = None) -> Non
 
     Raises HydrasurrError if there is no agent, or a model of its objective cannot be loaded.
     """
+    if out is not None and not out.parent.is_dir():
+        raise HydrasurrError(f"no folder '{out.parent}' to write '{out.name}' to")
     weights, config = _read(run)
     service = RewardService(config.objective)
     smiles, episodes = design(weights, config, count, seed)

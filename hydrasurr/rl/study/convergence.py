@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hydrasurr.errors import HydrasurrError
+
 EDGE = 0.1
 """What a run begins and ends with are means over this share of its frames."""
 SPAN = 0.05
@@ -34,6 +36,10 @@ class Curve:
     def of(cls, records: Sequence[dict[str, Any]]) -> Curve:
         """From the lines of metrics.jsonl. Seconds count from the first record: before it, processes start."""
         known = [record for record in records if record["episodes"]]
+        if not known:
+            raise HydrasurrError(
+                "no episode of a run has ended, so its convergence cannot be told; give it more design.frames"
+            )
         columns = (
             [record["total_frames"] for record in known],
             [record["total_seconds"] - records[0]["total_seconds"] for record in known],
@@ -117,7 +123,7 @@ def speed(curve: Curve, goal: Goal) -> Speed:
     reached = np.flatnonzero(values >= goal.target)
     if not len(reached):
         gain = max(curve.end() - goal.start, 0.0)
-        return Speed(gain / curve.frames[-1], gain / curve.seconds[-1], False)
+        return Speed(gain / curve.frames[-1], gain / max(curve.seconds[-1], 1e-9), False)
     k = int(reached[0])
     part = 1.0 if k == 0 else (goal.target - values[k - 1]) / (values[k] - values[k - 1])
     at = [float(x[k] if k == 0 else x[k - 1] + part * (x[k] - x[k - 1])) for x in (curve.frames, curve.seconds)]

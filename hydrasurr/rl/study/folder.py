@@ -15,7 +15,7 @@ from hydrasurr.rl.study.settings import StudyConfig
 from hydrasurr.strict import parse, read_json
 from hydrasurr.training.folder import describe_environment, refuse_changes
 
-HARMLESS = ("index.", "patience_minutes", "scaling.most")
+HARMLESS = ("index.", "patience_minutes")
 """Keys that no stage depends on."""
 Facts = dict[str, Any]
 """What a stage found, as JSON."""

@@ -145,9 +145,10 @@ def _optimisations(case: Mapping[str, Any], summary: Summary) -> str:
     """Table 2 of the paper."""
     rows = []
     for row in case["optimisations"]:
-        bottleneck = "average of gradients" if row["bottleneck"] == "communication" else "idle actor"
+        sums = row["bottleneck"] == "communication"
+        bottleneck = "average of gradients, ms an update" if sums else "idle actor, ms a rollout"
         published = PUBLISHED.get(row["optimisation"], ("", ""))
-        cells = [escape(row["optimisation"]), f"{bottleneck}, ms an update"]
+        cells = [escape(row["optimisation"]), bottleneck]
         cells += [significant(1e3 * row[key]) for key in ("without", "with")]
         cells += [signed(-100 * row["reduction"]), published[0], signed(100 * row["utilisation"]), published[1]]
         rows.append([*cells, f"{row['rate']:.2f}"])

@@ -121,7 +121,7 @@ OPTIMISATIONS = {
     "asynchronous updates": (replace(FULL, asynchronous=False, prefetch=False), "idle"),
 }
 """Each with the system that lacks it, and its bottleneck: seconds of an update in averages of gradients, or seconds
-that an actor is idle."""
+that an actor is idle for each rollout."""
 
 
 class Cluster:
@@ -159,7 +159,8 @@ class Cluster:
             scheduling=SchedulingConfig(scheduler="dynamic" if system.dynamic else self.study.ablations.static),
             updates=settings.updates,
         )
-        return _mean([simulate_cluster(replace(plan, seed=seed)) for seed in range(settings.repeats)], self.study)
+        runs = [simulate_cluster(replace(plan, seed=seed)) for seed in range(settings.repeats)]
+        return _mean(runs, learners * actors, self.study.design.frames_a_rollout)
 
     def curve(self, system: System) -> list[dict[str, float]]:
         """Over numbers of learners, with speed-up and efficiency against one."""
@@ -196,11 +197,13 @@ def one_learner(study: StudyConfig, measured: Measured, counts: Sequence[int]) -
     return [{"actors": count, **cluster.run(1, actors=count)} for count in counts]
 
 
-def _mean(runs: Sequence[Simulated], study: StudyConfig) -> dict[str, float]:
-    """Means of all that was simulated; `rate` in frames a second, `idle` in seconds of an actor per rollout."""
+def _mean(runs: Sequence[Simulated], actors: int, frames: int) -> dict[str, float]:
+    """Means of all that was simulated; `rate` in frames a second, `idle` in seconds of an actor per rollout.
+
+    `actors` of all learners, and `frames` of a rollout.
+    """
     rows = [
-        vars(run)
-        | {"eq11": run.eq11, "rate": run.rollouts * study.design.frames_a_rollout, "idle": run.actor_idle * run.seconds}
+        vars(run) | {"eq11": run.eq11, "rate": run.rollouts * frames, "idle": run.actor_idle * actors / run.rollouts}
         for run in runs
     ]
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

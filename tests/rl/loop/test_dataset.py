@@ -16,7 +16,7 @@ from rdkit import Chem
 
 from hydrasurr.errors import ConfigError, HydrasurrError, StoreError
 from hydrasurr.graphs import molecule_schema
-from hydrasurr.rl.loop.dataset import DatasetConfig, append, create, known_molecules, split_of
+from hydrasurr.rl.loop.dataset import DatasetConfig, append, canonical, create, known_molecules, split_of
 from hydrasurr.rl.oracle.config import OracleConfig
 from hydrasurr.rl.oracle.labelling import Labels
 from hydrasurr.stores import SPLITS, open_store
@@ -119,6 +119,18 @@ def test_a_split_is_for_ever(texts: list[str], seed: int) -> None:
     narrow, wide = ([split_of(text, seed, f) for text in texts] for f in ((0.3, 0.3, 0.4), (0.6, 0.2, 0.2)))
     assert all(b == "train" for a, b in zip(narrow, wide) if a == "train")
     assert narrow == [split_of(text, seed, (0.3, 0.3, 0.4)) for text in texts]
+
+
+def test_stereoisomers_share_a_split() -> None:
+    for n in range(1, 30):
+        twins = [f"{'C' * n}[C{mark}H](O)F" for mark in ("@", "@@")] + [f"{'C' * n}C(O)F"]
+        assert len({split_of(canonical(text), 0, (0.4, 0.3, 0.3)) for text in twins}) == 1
+
+
+def test_without_labels_it_tells_why(tmp_path: Path) -> None:
+    labels = made_up({"C": "no result: no tblite", "CC": "no result: no tblite", "N": "fell apart: so it did"})
+    with pytest.raises(HydrasurrError, match="no label: 2 for 'no result', 1 for 'fell apart', such as C: no result"):
+        create(tmp_path / "d.bp", "d", labels, DatasetConfig())
 
 
 def test_fractions_are_met() -> None:

@@ -22,11 +22,12 @@ from hydrasurr.rl.loop.initial import draw
 from hydrasurr.rl.loop.loop import Loop
 from hydrasurr.rl.policy.file import read_policy
 from hydrasurr.stores import open_store
+from hydrasurr.strict import parse, read_json
 from hydrasurr.surrogate import load
 from tests.rl.loop.agents import Walker
 from tests.rl.loop.histories import history
 from tests.rl.loop.loops import configure, run, untimed
-from tests.rl.oracle.oracles import CheapOracle
+from tests.rl.oracle.oracles import CheapOracle, KnowsOnly
 
 
 def test_the_data_set_grows_and_the_surrogate_goes_on(closed: tuple[Path, dict[str, Any], Walker]) -> None:
@@ -93,6 +94,7 @@ def test_the_best_are_verified_and_what_was_found_is_told(closed: tuple[Path, di
     assert final["compared"]["hits"] == np.mean([5.5 <= len(m["smiles"]) <= 7.5 for m in top])
     labelled = {m["smiles"] for record in results["rounds"] for m in record["molecules"]} | {m["smiles"] for m in top}
     assert {m["smiles"] for m in final["found"]} == {text for text in labelled if len(text) in (6, 7)}
+    assert not {m["smiles"] for m in final["best"]} & set(read_json(path / "drawn.json")["smiles"])
     best, new = final["best"], {m["smiles"] for m in top}
     worths = [m["worth"] for m in best]
     assert len(best) == 10 and worths == sorted(worths, reverse=True)
@@ -128,6 +130,31 @@ def test_the_surrogate_alone_gets_no_labels(smiles_file: Path, tmp_path: Path, c
     assert untimed(results["initial"]) == untimed(closed[1]["initial"])
     assert len(results["final"]["molecules"]) == 10
     assert "Surrogate against oracle" not in (tmp_path / "loop/report.html").read_text()
+
+
+def test_a_loop_that_finds_nothing_ends_with_a_report(smiles_file: Path, tmp_path: Path) -> None:
+    config = configure(smiles_file)
+    oracle = KnowsOnly(LoopConfig.model_validate(config).oracle, draw(smiles_file, "smiles", 60, None, 0))
+    results, _ = run(config, tmp_path / "loop", oracle=oracle)
+    assert results["final"]["found"] == [] and results["final"]["compared"]["hits"] == 0
+    assert "None: no molecule of the agent" in (tmp_path / "loop/report.html").read_text()
+
+
+def test_what_cannot_work_is_told_at_once(smiles_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is labelled."""
+    with pytest.raises(ValueError, match="agent: "):
+        LoopConfig.model_validate(configure(smiles_file, agent={"running": {"ahead": 1}}))
+    with pytest.raises(ConfigError, match="objective.terms"):
+        parse(LoopConfig, configure(smiles_file, objective={"terms": 5}), "loop.json")
+    nowhere = configure(smiles_file, agent={"environment": {"start": {"file": "nowhere.smi"}}})
+    with pytest.raises(HydrasurrError, match="no file 'nowhere.smi'"):
+        Loop(LoopConfig.model_validate(nowhere), tmp_path / "loop")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(ConfigError, match="has started 2 ranks, but a loop starts its own processes"):
+        Loop(LoopConfig.model_validate(configure(smiles_file)), tmp_path / "loop")
+    assert not (tmp_path / "loop").exists()
 
 
 def test_a_data_set_that_is_there_already(smiles_file: Path, tmp_path: Path, closed: tuple) -> None:

@@ -15,7 +15,7 @@ from rdkit import Chem
 
 from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.rl.oracle.config import OracleConfig
-from hydrasurr.rl.oracle.journal import Journal
+from hydrasurr.rl.oracle.journal import Entry, Journal
 from hydrasurr.rl.oracle.label import XTBOracle
 from hydrasurr.rl.oracle.labelling import label, reasons
 from hydrasurr.rl.oracle.tasks import task_of, tasks_of
@@ -102,13 +102,25 @@ def test_values_that_are_none_come_back_from_a_journal(tmp_path: Path) -> None:
     assert labels.entries[0].error == "no molecule: it shouts"
 
 
+def test_what_failed_by_chance_is_tried_again(tmp_path: Path) -> None:
+    """A worker that died said nothing about the molecule; an oracle that gave it up did."""
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, FAST) as journal:
+        journal.add("C", Entry(None, "no result: the worker's process was killed", 0.1, 2))
+        journal.add("N", Entry(None, "no embedding: told so", 0.1, 1))
+    for _ in range(2):
+        labels = label(["C", "N"], CheapOracle(FAST), journal=path)
+        assert labels["gap"][0] == 1.0 and labels.failures == {"N": "no embedding: told so"}
+    assert len(path.read_text().splitlines()) == 4
+
+
 def test_journals_of_others_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     label(["C"], CheapOracle(FAST), journal=path)
     with pytest.raises(ConfigError, match=r"another configuration \(fmax: 0.2 became 0.05; max_steps: 300 became 9\)"):
         Journal(path, OracleConfig(conformers=1, max_steps=9))
     path.write_text("smiles,gap\nC,1\n")
-    with pytest.raises(HydrasurrError, match="line 1: not a line of a journal of labels"):
+    with pytest.raises(HydrasurrError, match="is no journal of labels: choose another file"):
         Journal(path, FAST)
     label(["C"], CheapOracle(FAST), journal=tmp_path / "other")
     broken = (tmp_path / "other").read_text() + "{}\n"
