@@ -6,7 +6,8 @@ Per layer (for symbols see `models.pna`)::
     N (L [M_d a + (P + S_d W_i) x + q] + l)             for each degree one matrix of a, x and 1, with the layer's last
                                                         product L and, in evaluation, its batch norm N
 
-Equal to the network up to rounding; no gradients.
+Widths are filled up with zeros to a multiple of 8, with which matrix products are up to twice as fast. Equal to the
+network up to rounding; no gradients.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
 from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.aggregate import aggregate
@@ -24,6 +25,9 @@ from hydrasurr.models.encoder import look_up
 from hydrasurr.models.network import GraphNetwork, Prediction
 from hydrasurr.models.pna import PNAConv
 from hydrasurr.models.pooling import pool
+
+LANES = 8
+"""Widths are multiples of this; a norm over the features keeps its own width."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class FoldedPNA:
     Attributes
     ----------
     degrees : in-degrees it is prepared for, from 0: those of the training data
+    width : F of its layers
+    added : of these, the last ones that are zeros
     """
 
     @staticmethod
@@ -71,11 +77,14 @@ class FoldedPNA:
     @torch.no_grad()
     def __init__(self, network: GraphNetwork) -> None:
         self.network = network
-        self.width, self.aggregators = network.convs[0].width, network.convs[0].aggregators
+        width, self.aggregators = network.convs[0].width, network.convs[0].aggregators
+        self.added = 0 if isinstance(network.norms[0], nn.LayerNorm) else -width % LANES
+        self.width = width + self.added
         self.degrees = len(network.degree_histogram)  # more would be a matrix a layer each for nothing
         features = network.edge_encoder.encoder(network.edge_encoder.combinations)
         convs = zip(network.convs, network.norms, strict=True)
-        self.layers = [_fold(conv, norm, network.activation, features, self.degrees) for conv, norm in convs]
+        layers = [_fold(conv, norm, network.activation, features, self.degrees) for conv, norm in convs]
+        self.layers = [_widened(layer, self.added) for layer in layers]
 
     def takes(self, batch: GraphBatch) -> bool:
         """Whether a batch has no node of a higher degree than the training data."""
@@ -83,7 +92,7 @@ class FoldedPNA:
 
     @torch.inference_mode()
     def __call__(self, batch: GraphBatch) -> Prediction:
-        h = self.network.node_encoder(batch.x)
+        h = pad(self.network.node_encoder(batch.x), (0, self.added))
         code = look_up(self.network.edge_encoder.parts, batch.edge_attr).sum(1)
         edges = Edges(batch, self.layers[0].edge, code)
         for layer in self.layers:
@@ -93,6 +102,7 @@ class FoldedPNA:
 
     def read_out(self, h: Tensor, batch: GraphBatch) -> Prediction:
         """Predictions from the last features of nodes, `[N, F]`."""
+        h = h[:, : self.width - self.added]
         graph, graph_log_variance = self.network.graph_heads(pool(h, batch, self.network.config.pooling))
         node, node_log_variance = self.network.node_heads(h)
         return Prediction(graph, node, graph_log_variance, node_log_variance)
@@ -143,4 +153,18 @@ def _fold(conv: PNAConv, norm: nn.Module, activation: nn.Module, features: Tenso
         torch.cat([statistics, rest], 1),
         only[min(1, degrees - 1)].contiguous(),
         after,
+    )
+
+
+def _widened(layer: FoldedLayer, added: int) -> FoldedLayer:
+    """The layer with `added` features more, which are zeros."""
+    width = len(layer.pre)
+    statistics, itself, constant = layer.post.split([layer.post.shape[1] - width - 1, width, 1], 1)
+    blocks = [pad(block, (0, added, 0, added)) for block in (*statistics.split(width, 1), itself)]
+    return FoldedLayer(
+        pad(layer.pre, (0, added, 0, added)),
+        pad(layer.edge, (0, added)),
+        torch.cat([*blocks, pad(constant, (0, added))], 1),
+        pad(layer.single, (0, added, 0, added)),
+        layer.after,
     )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from hydrasurr.loading.batch import GraphBatch
 from hydrasurr.models.aggregate import MIN_VARIANCE
@@ -42,7 +43,7 @@ class SmallBatchPNA:
         self._layers = [(one.pre.numpy(), one.post.numpy(), _in_numpy(one.after)) for one in folded.layers]
         self._edge_table = torch.stack([layer.edge for layer in folded.layers]).numpy()
         nodes, edges = folded.network.node_encoder, folded.network.edge_encoder
-        self._node_table, self._node_rows = nodes.weight.detach().numpy(), nodes.rows.numpy()
+        self._node_table, self._node_rows = pad(nodes.weight.detach(), (0, folded.added)).numpy(), nodes.rows.numpy()
         self._edge_parts = edges.parts.numpy()
 
     def takes(self, batch: GraphBatch) -> bool:

@@ -52,6 +52,16 @@ def test_equals_the_network(graphs, conv, norm, directed):
         assert_equal(network, GraphBatch.from_table(part))
 
 
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_widths_are_filled_up(graphs, norm, activation):
+    """11 features become 16, but for layer norms; what the others hold changes nothing."""
+    table = graphs.random_table(3, num_graphs=20)
+    network = trained(graphs, table, hidden=11, layers=3, norm=norm, activation=activation, conv=EVERYTHING)
+    assert FoldedPNA(network).added == {"batch": 5, "layer": 0}[norm]
+    assert_equal(network, GraphBatch.from_table(table))
+
+
 def test_uncertainty(graphs):
     table = graphs.random_table(1)
     assert_equal(trained(graphs, table, uncertainty="gaussian"), GraphBatch.from_table(table))
