@@ -14,6 +14,15 @@ from hydrasurr.strict import Strict
 RingSize = Annotated[int, Field(ge=3, le=30)]
 
 
+EXCLUDED = {
+    "H": "is added wherever a valence is free, and is no atom of its own here",
+    "Al": "makes rings that RDKit writes as aromatic and cannot read again",
+    "Sn": "has two bonds by RDKit, and is a radical with them",
+    "Pb": "has two bonds by RDKit, and is a radical with them",
+}
+"""Elements that cannot be built with, and why."""
+
+
 class Rules(Strict):
     """What an agent may do to a molecule."""
 
@@ -34,6 +43,8 @@ class Rules(Strict):
                 raise ValueError(f"no element '{symbol}'{did_you_mean(symbol, ELEMENTS[1:])}")
             if usual_valence(symbol) < 1:
                 raise ValueError(f"'{symbol}' forms no bonds that RDKit knows of")
+            if symbol in EXCLUDED:
+                raise ValueError(f"'{symbol}' {EXCLUDED[symbol]}")
         if len(set(elements)) < len(elements):
             raise ValueError("an element is given twice")
         return elements

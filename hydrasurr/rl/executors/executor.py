@@ -44,9 +44,11 @@ class Executor(Protocol):
     Attributes
     ----------
     shares_memory : workers are on this machine, with the memory that this process shares
+    replaces : another worker can be started in the place of one that has died; without that none is ever too late
     """
 
     shares_memory: bool
+    replaces: bool
 
     def start(self, number: int, worker: Worker, function: Callable[[Any], Any]) -> Link:
         """A worker that calls `function` with what it is sent, and says what came of it.

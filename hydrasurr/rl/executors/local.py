@@ -16,6 +16,7 @@ class LocalExecutor:
     """Starts a process for each worker, and a new one in the place of one that has died."""
 
     shares_memory = True
+    replaces = True
 
     def start(self, number: int, worker: Worker, function: Callable[[Any], Any]) -> Process:
         return Process(number, worker, function)

@@ -31,6 +31,7 @@ class MPIExecutor:
     """
 
     shares_memory = False
+    replaces = False
 
     def __init__(self, comm: MPI.Comm, ranks: Sequence[int]):
         self._comm, self._free, self._ranks = comm, list(ranks), list(ranks)

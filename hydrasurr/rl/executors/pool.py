@@ -173,12 +173,13 @@ class TaskRun:
         if not self._links:
             self._start()
         remaining = self._dispatcher.deadline - time.monotonic()
-        if timeout is None and remaining < float("inf"):
+        if timeout is None and remaining < float("inf") and self._executor.replaces:
             timeout = max(remaining, 0.0)
         self._listen(timeout)
-        for place, outcome in self._dispatcher.expire(time.monotonic()):
-            self._settled(outcome)
-            self._replace(place % len(self._workers), "another of its tasks was late")
+        if self._executor.replaces:
+            for place, outcome in self._dispatcher.expire(time.monotonic()):
+                self._settled(outcome)
+                self._replace(place % len(self._workers), "another of its tasks was late")
         while assignments := self._dispatcher.offer(time.monotonic()):  # again for those that could not be sent
             for assignment in assignments:
                 self._hand_out(assignment)
@@ -235,6 +236,9 @@ class TaskRun:
 
     def _hand_out(self, assignment: Assignment) -> None:
         number = assignment.worker % len(self._workers)
+        lease = self._dispatcher.ledger.leases.get(assignment.worker)
+        if lease is None or lease.task != assignment.task.id:
+            return  # lost with its worker, to whom another task could not be sent just now
         try:
             self._links[number].send((self._payload(assignment.task, self._links[number]),))
             self._queues[number].append(assignment.worker)

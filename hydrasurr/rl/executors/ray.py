@@ -39,6 +39,7 @@ class RayExecutor:
     """
 
     shares_memory = False
+    replaces = True
 
     def __init__(self) -> None:
         try:

@@ -31,6 +31,7 @@ class SocketExecutor:
     """
 
     shares_memory = False
+    replaces = False
 
     def __init__(self, store: dist.Store, name: str, count: int):
         key = secrets.token_bytes(32)  # keeps strangers out: what comes through a connection is unpickled

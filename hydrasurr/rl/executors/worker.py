@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -53,7 +54,8 @@ def this_worker() -> Self | None:
 def serve(channel: Channel, number: int, worker: Worker, function: Callable[[Any], Any]) -> None:
     """Do what comes through `channel`; ends with whoever is at its other end."""
     be(number, worker)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the one that started us ends us
+    os.setpgid(0, 0)  # signals to the group of the one that started us are for it alone; it ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve_until_end(channel, function)
 
 

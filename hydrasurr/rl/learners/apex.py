@@ -71,7 +71,7 @@ class ApeX(Learner):
         ranks = _ranks()
         capacity, atoms = -(-config.capacity // ranks), space.rules.max_atoms
         self.replay = Replay(capacity, atoms, config.alpha, config.beta, seed)
-        self._warm_up = -(-config.warm_up // ranks)
+        self._warm_up, self._batch = -(-config.warm_up // ranks), -(-config.batch_size // ranks)
         self._due = 0.0
         """Updates that the transitions added so far are worth, and that have not been made."""
 
@@ -87,7 +87,7 @@ class ApeX(Learner):
     def _take(self, lane: int, lag: int, content: Sent) -> None:
         self.replay.add(*content)
         if self.replay.added >= self._warm_up:
-            self._due += self.config.updates * len(content.transitions) / self.config.batch_size
+            self._due += self.config.updates * len(content.transitions) / self._batch
 
     @property
     def ready(self) -> bool:
@@ -99,7 +99,7 @@ class ApeX(Learner):
 
     def _update(self) -> dict[str, float]:
         self._due -= 1
-        drawn = self.replay.sample(-(-self.config.batch_size // _ranks()))
+        drawn = self.replay.sample(self._batch)
         error, report = self.learn(drawn)
         self.replay.update(drawn.place, error)
         if (self.version + 1) % self.config.target_every == 0:

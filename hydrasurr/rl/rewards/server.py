@@ -140,7 +140,8 @@ def _run(
     history: History | None,
     threads: int,
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    os.setpgid(0, 0)  # signals to the parent's group are for it alone, which decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         service = RewardService(config, budget, history)
         if "torch" in sys.modules:  # a model needs it

@@ -52,8 +52,7 @@ class RunningConfig(Strict):
     """Where actors run. local: processes of this machine, for each learner; learners are the ranks of a launcher, or
     this one process. mpi: ranks of mpirun or srun. torchrun: ranks of torchrun. ray: actors of Ray. Actors that die are
     replaced with local and ray; with mpi and torchrun the job ends, and goes on with --resume. Each machine has a
-    reward service of its own; with ray only that of the learner: actors elsewhere evaluate for themselves, and what
-    they find is in no table."""
+    reward service of its own."""
     learners: int | None = Field(None, ge=1)
     """With mpi and torchrun: so many of the first ranks are learners, 1 by default; the others are actors."""
     actors: int = Field(2, ge=1)
@@ -124,8 +123,9 @@ class DesignConfig(Strict):
             raise ValueError("running.learners: A3C has one server that applies gradients; use 1, or another learner")
         if self.synchronous and running.ahead:
             raise ValueError("running.ahead: with a synchronous learner no rollout can be played ahead; leave it out")
-        if self.synchronous and running.lanes is not None and self.learner.minibatches > self.frames_a_rollout:
-            raise ValueError("learner.minibatches: more than there are steps in a rollout")
+        least = 1 if by_rank else running.actors
+        if self.synchronous and self.learner.minibatches > self.frames_a_rollout * (running.lanes or least):
+            raise ValueError("learner.minibatches: more than there are steps in the rollouts of an update")
         return self
 
     @property

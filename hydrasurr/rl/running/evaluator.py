@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hydrasurr.errors import HydrasurrError
 from hydrasurr.rl.environment.actions import NOTHING
 from hydrasurr.rl.environment.episodes import Episodes
 from hydrasurr.rl.environment.molecules import Molecules
 from hydrasurr.rl.environment.smiles import to_smiles
-from hydrasurr.rl.executors.pool import TaskRun
+from hydrasurr.rl.executors.pool import Result, TaskRun
 from hydrasurr.rl.policy.choosing import Chooser
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.observation import Observation
@@ -116,13 +117,15 @@ class Evaluations:
         if weights.version % self._every == 0:
             self._tasks.add([Task(f"evaluation {weights.version}", (weights, frames))])
         for result in self._tasks.ready_results():
-            self._note(result.value)
+            self._note(result)
 
     def finish(self) -> None:
         """Wait for those that are not done."""
         for result in self._tasks:
-            self._note(result.value)
+            self._note(result)
 
-    def _note(self, evaluated: Evaluated | None) -> None:
-        if evaluated is not None:
-            self._tell(evaluated)
+    def _note(self, result: Result) -> None:
+        if result.error is not None:
+            raise HydrasurrError(f"{result.task.id} failed: {result.error}")
+        if result.value is not None:
+            self._tell(result.value)

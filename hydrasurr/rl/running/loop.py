@@ -71,6 +71,7 @@ class Loop:
         self.rewards, self.shared = rewards, shared
         self.evaluations, self.stop, self.tell = evaluations, stop, tell
         self.frames, self.seconds = 0, 0.0
+        self._own_frames = 0
         self._timer, self._sent = PhaseTimer(next(learner.network.parameters()).device), Counter()
         self._parallel: DataParallel | None = None
         if ranks.world_size > 1:
@@ -105,6 +106,8 @@ class Loop:
                 self._update()
         if self._recorder.updates:
             self._record()
+        if self.evaluations is not None:
+            self.evaluations.finish()
         self._save()
         return not self._stopped
 
@@ -144,6 +147,7 @@ class Loop:
         self._recorder.note_update(report)
         if not self.learner.pending:
             self._commit()
+        self.frames = int(over_ranks(torch.tensor(self._own_frames)))
         with self._recorder.phase("publish"):
             self._publish()
         if self.evaluations is not None:
@@ -160,7 +164,7 @@ class Loop:
 
     def _commit(self) -> None:
         """All that came is learnt from, or is in the learner's state: from here a resumed run goes on."""
-        self.frames += sum(played.frames for played in self._played) * self.ranks.world_size
+        self._own_frames += sum(played.frames for played in self._played)
         for played in sorted(self._played, key=lambda played: played.lane.number):  # whoever came first
             self.lanes[played.lane.number] = played.lane
             self._recorder.note_played(played)
@@ -218,13 +222,16 @@ class Loop:
         """Called by all ranks together: each its own part, and then all count."""
         with self._recorder.phase("save"):
             history = self.rewards.history()
-            count = self._evaluated if self.learner.synchronous else len(history)
+            # With an evaluator it is chance what is known when, but nothing of it shall be lost.
+            exact = self.learner.synchronous and self.evaluations is None
+            count = self._evaluated if exact else len(history)
             state = {
                 "learner": self.learner.state_dict(),
                 "compressor": self._parallel.compressor.state_dict() if self._parallel is not None else None,
                 "lanes": [lane.state_dict() for lane in self.lanes.values()],
                 "history": history_state(history, count),
                 "frames": self.frames,
+                "own_frames": self._own_frames,
                 "seconds": self.seconds,
                 "costs": self._tasks.state_dict()["costs"],
             }
@@ -240,5 +247,5 @@ class Loop:
         if self._parallel is not None:
             self._parallel.compressor.load_state_dict(state["compressor"])
         self.lanes = {lane.number: lane for lane in map(Lane.from_state, state["lanes"])}
-        self.frames, self.seconds = state["frames"], state["seconds"]
+        self.frames, self._own_frames, self.seconds = state["frames"], state["own_frames"], state["seconds"]
         self._evaluated = state["history"]["count"]

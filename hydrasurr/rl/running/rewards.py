@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,20 @@ PATIENCE = (0.1, 1.0, 10.0)
 """Seconds between questions to a service that has died: one that is just ending may still let clients in."""
 
 
+class Meeting(NamedTuple):
+    """Where the service of a machine listens if workers start it, and what they must know.
+
+    The address is a name in Linux' abstract namespace: only one process can have it, and it is gone with that process.
+    """
+
+    address: str
+    secret: bytes
+
+    @classmethod
+    def new(cls) -> Meeting:
+        return cls(f"\0hydrasurr-{secrets.token_hex(8)}", secrets.token_bytes(32))
+
+
 class NodeRewards:
     """Objective of a worker on whichever machine: asks the service there.
 
@@ -41,12 +55,14 @@ class NodeRewards:
     config : of the run
     clients : of the services that the run has started, by node
     homes : nodes of learners
+    meeting : of workers
     """
 
-    def __init__(self, config: DesignConfig, clients: Mapping[str, RewardClient], homes: Collection[str]):
+    def __init__(
+        self, config: DesignConfig, clients: Mapping[str, RewardClient], homes: Collection[str], meeting: Meeting
+    ):
         self._config, self._clients, self._homes = config, dict(clients), frozenset(homes)
-        # A name in Linux' abstract namespace: only one process can have it, and it is gone with that process.
-        self._address, self._secret = f"\0hydrasurr-{secrets.token_hex(8)}", secrets.token_bytes(32)
+        self._address, self._secret = meeting
         self._client: RewardClient | None = None
         self._server: RewardServer | None = None
 
@@ -132,13 +148,14 @@ def open_rewards(config: DesignConfig, team: Team, history: History | None = Non
     history : of a learner that goes on with a run, what is in its checkpoint
     """
     node, learns = node_name(), team.role == "learner"
-    places = team.exchange((node, learns, history))
-    nodes, homes = [place for place, _, _ in places], {place for place, learner, _ in places if learner}
-    mine = nodes.index(node) == team.number
-    share = None if config.budget is None else -(-config.budget // len(homes))
-    if node not in homes:  # what learners know need not be evaluated again, nor told
-        known = [part for _, _, part in places if part is not None]
-        history, share = merge(known) if known else None, None
+    places = team.exchange((node, learns, history, Meeting.new()))
+    mine = [place for place, *_ in places].index(node) == team.number
+    homes = list(dict.fromkeys(place for place, learner, *_ in places if learner))
+    # A learner's node knows what its learners have saved; another one what any of them has: that need not be told.
+    parts = [part for place, _, part, _ in places if part is not None and (place == node or node not in homes)]
+    history, share = merge(parts) if parts else None, None
+    if config.budget is not None and node in homes:
+        share = (config.budget + homes.index(node)) // len(homes)
     with ExitStack() as stack:
         server = None
         if mine:
@@ -151,5 +168,5 @@ def open_rewards(config: DesignConfig, team: Team, history: History | None = Non
             parts = team.exchange(client.history() if server else None)
             return merge([part for part in parts if part is not None]), client.columns
 
-        yield Rewards(client, NodeRewards(config, clients, homes), finish)
+        yield Rewards(client, NodeRewards(config, clients, homes, places[0][-1]), finish)
         team.exchange(None)  # nobody asks any more

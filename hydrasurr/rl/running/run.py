@@ -96,7 +96,7 @@ class _Job:
         watcher = Watcher(config, visible=ranks.is_root)
         known = None if state is None else history_from(state["history"])
         with open_rewards(config, self.team, known) as rewards, watcher:
-            learner = self._learner(start)
+            learner = self._learner(start, state)
             finished = self._loop(learner, state, rewards, stop, watcher)
             if self.team.dismiss is not None:
                 self.team.dismiss()
@@ -111,7 +111,7 @@ class _Job:
 
     # -- parts -----------------------------------------------------------------------------------------
 
-    def _learner(self, start: dict[str, torch.Tensor] | None) -> Learner:
+    def _learner(self, start: dict[str, torch.Tensor] | None, state: dict[str, Any] | None) -> Learner:
         config = self.config
         torch.manual_seed(config.seed)
         network = ActionNetwork(config.model, config.environment.rules).eval()
@@ -119,7 +119,8 @@ class _Job:
             network.load_state_dict(start)
         seed = int(np.random.SeedSequence((config.seed, self.team.ranks.rank)).generate_state(1)[0])
         space = ActionSpace(config.environment.rules)
-        lanes = config.lanes(self.team.most_actors)  # of all learners alike, so that they go in step
+        # Of all learners alike, so that they go in step; in a run that goes on as many as before, whoever plays them.
+        lanes = config.lanes(self.team.most_actors) if state is None else len(state["lanes"])
         return LEARNERS[config.learner.type](config.learner, network.to(self.device), space, lanes, seed)
 
     def _loop(
@@ -142,10 +143,7 @@ class _Job:
                 folder.keep_records_until(learner.version)
             watcher.begin(loop.frames)
             with self._actors(learner, rewards, shared, state, loop) as tasks:
-                finished = loop.run(tasks)
-            if evaluations is not None:
-                evaluations.finish()
-            return finished
+                return loop.run(tasks)
 
     def _shared_weights(self, learner: Learner) -> SharedWeights | None:
         if not self.team.actor_executor.shares_memory:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any, Protocol
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from hydrasurr.errors import ConfigError, missing_extra
+from hydrasurr.errors import ConfigError, HydrasurrError, missing_extra
 from hydrasurr.launcher import MPI, TORCHRUN, Ranks, discover
 from hydrasurr.rl.executors.executor import Executor
 from hydrasurr.rl.executors.local import LocalExecutor
@@ -66,7 +68,10 @@ def open_team(config: DesignConfig) -> Iterator[Team]:
     """
     match config.running.executor:
         case "mpi":
-            yield from _mpi_team(config)
+            try:
+                yield from _mpi_team(config)
+            except Exception as error:
+                _abort(error)
         case "torchrun":
             yield from _torchrun_team(config)
         case "ray":
@@ -77,8 +82,23 @@ def open_team(config: DesignConfig) -> Iterator[Team]:
             yield _team_of_learners(config, LocalExecutor)
 
 
+def _abort(error: Exception) -> None:
+    """End the ranks of an MPI job, which might wait for this one for ever, after an error of one of them."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is None or mpi.COMM_WORLD.size == 1:
+        raise error
+    if isinstance(error, HydrasurrError):
+        print(f"error: {error}", file=sys.stderr, flush=True)
+    else:
+        traceback.print_exception(error)
+        sys.stderr.flush()
+    mpi.COMM_WORLD.Abort(1)
+
+
 def _team_of_learners(config: DesignConfig, executor: Callable[[], Executor]) -> Team:
     ranks = discover()
+    if config.learner.type == "a3c" and ranks.world_size > 1:
+        raise ConfigError("A3C has one server that applies gradients: start one rank, or take another learner")
     evaluator = executor() if config.running.evaluator and ranks.is_root else None
     actors = config.running.actors
     return Team("learner", ranks.rank, ranks, actors, actors, exchange_among_learners, executor(), evaluator)

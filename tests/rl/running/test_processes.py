@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from hydrasurr.files import read_records
 from hydrasurr.rl.running.folder import DesignFolder
 from tests.rl.running.designs import BASE, assert_same, write
-from tests.runs import command, start
+from tests.runs import command, environment, start
 
 MPIEXEC = str(Path(sysconfig.get_path("scripts")) / "mpiexec")
 LONG = {"frames": 96 * 30, "checkpoint_minutes": 0}
@@ -72,6 +72,31 @@ def test_ctrl_c_stops_with_a_checkpoint(plain: Path, tmp_path: Path) -> None:
     assert not folder.results.exists()
     succeed(train, tmp_path)
     assert_same(DesignFolder(plain / "run"), folder)
+
+
+def test_a_signal_to_all_processes_stops_with_a_checkpoint(plain: Path, tmp_path: Path) -> None:
+    """As `timeout` and batch systems send it."""
+    folder = DesignFolder(tmp_path / "run")
+    train = command("design", "train", plain / "run.json", "--out", folder.path, "--resume")
+    process = subprocess.Popen(
+        train, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not read_records(folder.metrics):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0 and "stopped by signal SIGTERM; go on with --resume" in errors
+    succeed(train, tmp_path)
+    assert_same(DesignFolder(plain / "run"), folder)
+
+
+def test_an_error_of_a_learner_ends_all_ranks_of_mpi(plain: Path, tmp_path: Path) -> None:
+    train = command("design", "train", plain / "run.json", "--out", "run", "--set", "running.executor=mpi")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.json").write_text("{}")
+    process = start([MPIEXEC, "-n", "3", *train], tmp_path)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode != 0 and "is not of a design run, so the folder holds something else" in errors
 
 
 @pytest.mark.parametrize("launcher", ["mpi", "torchrun"])

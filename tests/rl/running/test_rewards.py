@@ -18,7 +18,7 @@ from hydrasurr.rl.rewards.server import RewardServer
 from hydrasurr.rl.running.config import DesignConfig
 from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.running.history_state import history_from
-from hydrasurr.rl.running.rewards import NodeRewards
+from hydrasurr.rl.running.rewards import Meeting, NodeRewards
 from tests.rl.running.designs import assert_same, design, raw, write
 from tests.rl.running.test_processes import MPIEXEC, succeed
 
@@ -71,7 +71,7 @@ def wait_for_end(rewards: NodeRewards) -> None:
 
 
 def test_workers_of_a_machine_without_a_service_share_one() -> None:
-    rewards = NodeRewards(CONFIG, {}, {"another"})
+    rewards = NodeRewards(CONFIG, {}, {"another"}, Meeting.new())
     workers = [Worker(rewards) for _ in range(3)]
     try:
         answers = [worker.ask(k + 1, k + 2) for k, worker in enumerate(workers)]
@@ -92,7 +92,7 @@ def test_a_service_of_the_run_that_is_gone() -> None:
     from hydrasurr.loading.shared import node_name
 
     with RewardServer(CONFIG.objective) as server:
-        rewards = NodeRewards(CONFIG, {node_name(): server.client}, {node_name()})
+        rewards = NodeRewards(CONFIG, {node_name(): server.client}, {node_name()}, Meeting.new())
         rewards(from_smiles(["CC"], 10))
         assert rewards.news() is None
     with pytest.raises(ServerGone):

@@ -83,6 +83,17 @@ def test_a_resumed_run_is_an_undisturbed_one(undisturbed: DesignFolder, tmp_path
         design(tmp_path / "run", resume=True, running={"lanes": 3})
 
 
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 3)])
+def test_a_resumed_run_has_as_many_lanes_whoever_plays_them(tmp_path: Path, before: int, after: int) -> None:
+    """Where they are not given there are as many as there were actors at first."""
+    running = {"lanes": None, "actors": before}
+    whole = design(tmp_path / "whole", running=running)
+    design(tmp_path / "run", running=running, frames=BASE["frames"] // 2)
+    resumed = design(tmp_path / "run", resume=True, running={**running, "actors": after})
+    assert_same(whole, resumed)
+    assert all(record["lag"]["max"] == 0 for record in read_records(resumed.metrics))
+
+
 @pytest.mark.parametrize("name", LEARNERS)
 def test_each_learner(name: str, tmp_path: Path) -> None:
     folder = design(tmp_path / "run", learner=LEARNERS[name], checkpoint_minutes=0)
