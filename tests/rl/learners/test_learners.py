@@ -13,6 +13,7 @@ import torch
 from hydrasurr.models.config import ModelConfig
 from hydrasurr.rl.environment.episodes import EpisodeConfig, Episodes
 from hydrasurr.rl.environment.molecules import Molecules
+from hydrasurr.rl.learners import apex
 from hydrasurr.rl.learners.a3c import A3C, A3CConfig, gradient
 from hydrasurr.rl.learners.apex import ApeX, ApeXConfig, action_values, targets, transitions_of
 from hydrasurr.rl.learners.impala import IMPALA, IMPALAConfig
@@ -104,6 +105,21 @@ def test_apex_learns_from_a_replay() -> None:
         if step.ended[0]:
             break
     assert step.objective[0] >= 3
+
+
+def test_apex_draws_as_many_transitions_a_new_one_on_any_number_of_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two ranks draws half a batch, so its new transitions are worth twice as many updates."""
+    acting, due = sampler(), {}
+    space = acting.episodes.actions
+    config = ApeXConfig(warm_up=1, batch_size=64, updates=3)
+    sent = ApeX.digest(config, acting.network, space, acting.unroll(STEPS))
+    for ranks in (1, 2):
+        monkeypatch.setattr(apex, "_ranks", lambda ranks=ranks: ranks)
+        learner = ApeX(config, acting.network, space)
+        learner.take(0, learner.version, sent)
+        due[ranks] = learner.state_dict()["due"]
+        assert due[ranks] * (64 / ranks) == pytest.approx(3 * len(sent.transitions))
+    assert due[2] == 2 * due[1]
 
 
 def test_the_first_step_of_ppo_and_impala_is_that_of_actor_critic() -> None:

@@ -1,13 +1,16 @@
-"""A worker that dies between being heard and being sent to; no real process can be made to do so at will."""
+"""Workers that die between being heard and being sent to, which no real process can be made to do, or are slow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from hydrasurr.rl.executors.local import LocalExecutor
 from hydrasurr.rl.executors.pool import TaskRun
 from hydrasurr.rl.executors.worker import READY, Answer
+from hydrasurr.rl.scheduling.config import SchedulingConfig
 from hydrasurr.rl.scheduling.tasks import Task, Worker
+from tests.rl.scheduling import jobs
 
 
 class Broken:
@@ -59,3 +62,17 @@ def test_results_are_those_of_their_tasks() -> None:
     with TaskRun(str, tasks, workers=1, executor=Workshop(), ahead=1) as run:
         found = {result.task.id: result.value for result in run}
     assert found == {task.id: task.payload for task in tasks}
+
+
+class Irreplaceable(LocalExecutor):
+    replaces = False
+
+
+def test_a_worker_that_cannot_be_replaced_is_never_late() -> None:
+    scheduling = SchedulingConfig.model_validate({"lease": {"seconds": 0.2}})
+    tasks = [Task("slow", 1.0), Task("quick", 0.0)]
+    with TaskRun(jobs.sleep, tasks, scheduling, workers=1, executor=Irreplaceable()) as run:
+        assert sorted((result.task.id, result.attempts, result.error) for result in run) == [
+            ("quick", 1, None),
+            ("slow", 1, None),
+        ]
