@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hydrasurr.errors import HydrasurrError
+from hydrasurr.errors import ConfigError, HydrasurrError
 
 TORCHRUN = {"torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
 MPI = {
@@ -48,3 +48,12 @@ def discover(
                 raise HydrasurrError(f"{launcher} set {rank}, {size} or {local} to something odd: {error}") from error
             return Ranks(*numbers, launcher) if numbers[1] > 1 else Ranks(launcher=launcher)
     return Ranks()
+
+
+def refuse_launcher(what: str) -> None:
+    """Raise ConfigError if this is one of several ranks; `what` starts processes of its own."""
+    if (ranks := discover()).world_size > 1:
+        raise ConfigError(
+            f"{ranks.launcher} has started {ranks.world_size} ranks, but a {what} starts its own processes: run it "
+            "plainly"
+        )

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.errors import HydrasurrError
 from hydrasurr.files import stage
-from hydrasurr.launcher import discover
+from hydrasurr.launcher import refuse_launcher
 from hydrasurr.rl.environment.starts import load_starts
 from hydrasurr.rl.loop import dataset
 from hydrasurr.rl.loop.agent import design_round
@@ -64,11 +64,7 @@ class Loop:
         visible: bool = True,
         oracle: XTBOracle | None = None,
     ):
-        if (ranks := discover()).world_size > 1:
-            raise ConfigError(
-                f"{ranks.launcher} has started {ranks.world_size} ranks, but a loop starts its own processes: run it "
-                "plainly"
-            )
+        refuse_launcher("loop")
         if oracle is None:
             import hydrasurr.rl.oracle.xtb  # noqa: F401  tells if it is not installed, before there is work to lose
         if agent is None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.errors import HydrasurrError
 from hydrasurr.files import read_records
-from hydrasurr.launcher import discover
+from hydrasurr.launcher import refuse_launcher
 from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.study import simulation
 from hydrasurr.rl.study.final import final_rewards
@@ -37,10 +37,7 @@ class Study:
     """
 
     def __init__(self, settings: StudyConfig, path: str | Path, *, force: bool = False, visible: bool = True):
-        if (ranks := discover()).world_size > 1:
-            raise ConfigError(
-                f"{ranks.launcher} has started {ranks.world_size} ranks, but a study starts its own: run it plainly"
-            )
+        refuse_launcher("study")
         self.settings, self.folder = settings, StudyFolder(path)
         self.folder.prepare(settings, force=force)
         self._console = Console(stderr=True, quiet=not visible, highlight=False)
