@@ -102,7 +102,6 @@ class Job:
         network = self.network(seed, self.starts[member] if self.starts else None)
         parameters = sum(parameter.numel() for parameter in network.parameters())
         watcher.start(config, member, parameters, self.device, self.ranks)
-        board = Board(files.tensorboard) if self.ranks.is_root else None
 
         def report(record: EpochRecord) -> None:
             files.append_record(record)
@@ -126,8 +125,10 @@ class Job:
         )
         if files.latest.exists():
             trainer.resume()
+        board = None
         if self.ranks.is_root:
             files.keep_records_before(trainer.progress.epoch)
+            board = Board(files.tensorboard, trainer.progress.epoch)
         with watcher, board or nullcontext():
             return trainer.fit().finished
 

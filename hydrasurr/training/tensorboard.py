@@ -8,12 +8,12 @@ from hydrasurr.training.trainer import EpochRecord
 
 
 class Board:
-    """Writes events into a folder; a resumed run adds to them."""
+    """Writes events into a folder; a resumed run, which goes on with `epoch`, adds to them and takes back later ones."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, epoch: int):
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(folder), purge_step=epoch + 1)  # steps are epochs that are over
 
     def __enter__(self) -> Board:
         return self
@@ -34,3 +34,4 @@ class Board:
             scalars[f"bytes_sent/{scope}"] = size
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, record.epoch + 1)
+        self._writer.flush()

@@ -231,9 +231,9 @@ class Trainer:
         self._reset_epoch_sums()
         if progress.epoch % config.evaluate_every == 0 or progress.epoch == config.epochs:
             self._evaluate(record)
-        self._save()
-        if self.ranks.is_root:
+        if self.ranks.is_root:  # first: what a checkpoint has behind it is never told again
             self.report(record)
+        self._save()
 
     def _evaluate(self, record: EpochRecord) -> None:
         """Fill in the validation part of `record`; keep the network if it is the best so far."""

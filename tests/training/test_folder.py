@@ -20,7 +20,7 @@ def test_force_removes_the_run_and_nothing_else(tmp_path: Path, members: int) ->
     folder = run_folder(tmp_path, [GAP], members=members)
     for index in range(members):
         member = folder.member(index, members)
-        with Board(member.tensorboard):
+        with Board(member.tensorboard, 0):
             pass
         member.latest.parent.mkdir()
         for file in (member.latest, member.best, member.best.with_name(member.best.name + ".tmp")):

@@ -39,6 +39,14 @@ def _assert_same_weights(one: Path, other: Path) -> None:
         assert torch.equal(a[name], b[name]), name
 
 
+def _assert_same_records(one: Path, other: Path) -> None:
+    records = [
+        [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in (one, other)
+    ]
+    for a, b in zip(*records, strict=True):
+        assert (a["epoch"], a["val"], a["train"]) == (b["epoch"], b["val"], b["train"])
+
+
 TRAINING = {
     "epochs": 3,
     "batch_size": 16,
@@ -74,12 +82,49 @@ def test_killed_and_resumed_equals_uninterrupted(uninterrupted: Path, tmp_path: 
         assert not place["finished"]
     _finish(start(arguments, tmp_path))
     _assert_same_weights(uninterrupted / "run", tmp_path / "run")
-    records = [
-        [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
-        for folder in (uninterrupted, tmp_path)
-    ]
-    for one, other in zip(*records, strict=True):
-        assert (one["epoch"], one["val"], one["train"]) == (other["epoch"], other["val"], other["train"])
+    _assert_same_records(uninterrupted / "run", tmp_path / "run")
+
+
+def _train_until(config: Path, out: Path, moment: str) -> None:
+    """Train in a process that gets kill -9 right after the second epoch's record, or the checkpoint behind it."""
+    code = f"""
+import os, signal, sys
+from hydrasurr.cli import main
+from hydrasurr.training import checkpoint
+from hydrasurr.training.tensorboard import Board
+
+def killed_after(function, due):
+    def wrapped(*arguments):
+        function(*arguments)
+        if due(*arguments):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return wrapped
+
+if {moment!r} == "record":
+    Board.add = killed_after(Board.add, lambda board, record: record.epoch == 1)
+else:
+    checkpoint.save = killed_after(checkpoint.save, lambda state, path: state["progress"]["epoch"] == 2)
+sys.argv = ["hydrasurr", "train", {str(config)!r}, "--out", {str(out)!r}]
+main()
+"""
+    process = start([sys.executable, "-c", code], out.parent)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == -signal.SIGKILL, errors
+
+
+@pytest.mark.parametrize("moment", ["record", "checkpoint"])
+def test_killed_at_the_end_of_an_epoch_it_is_told_once(uninterrupted: Path, tmp_path: Path, moment: str) -> None:
+    """In metrics.jsonl and for TensorBoard."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config, run = uninterrupted / "run.json", tmp_path / "run"
+    _train_until(config, run, moment)
+    progress = checkpoint.load(run / "checkpoints" / "latest.pt")["progress"]
+    assert progress["epoch"] == (1 if moment == "record" else 2)
+    _finish(start(command("train", config, "--out", run, "--resume"), tmp_path))
+    _assert_same_records(uninterrupted / "run", run)
+    losses = EventAccumulator(str(run / "tensorboard")).Reload().Scalars("loss/train")
+    assert [loss.step for loss in losses] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
