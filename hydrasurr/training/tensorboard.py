@@ -8,7 +8,7 @@ from hydrasurr.training.trainer import EpochRecord
 
 
 class Board:
-    """Writes events into a folder; a resumed run, which goes on with `epoch`, adds to them and takes back later ones."""
+    """Writes events into a folder; a resumed run, which goes on with `epoch`, takes back later ones."""
 
     def __init__(self, folder: Path, epoch: int):
         from torch.utils.tensorboard import SummaryWriter
