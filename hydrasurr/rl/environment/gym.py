@@ -8,7 +8,7 @@ import numpy as np
 
 from hydrasurr.errors import missing_extra
 from hydrasurr.rl.environment.actions import NOTHING
-from hydrasurr.rl.environment.episodes import EpisodeConfig, Episodes, Objective
+from hydrasurr.rl.environment.episodes import EpisodeConfig, Episodes, Objective, Step
 from hydrasurr.rl.environment.smiles import to_smiles
 
 try:
@@ -20,6 +20,7 @@ except ImportError as error:
     raise missing_extra(error.name or "gymnasium", "rl") from error
 
 Observation = dict[str, np.ndarray]
+ALL = slice(None)
 
 
 def observation_space(episodes: Episodes) -> spaces.Dict:
@@ -36,9 +37,9 @@ def observation_space(episodes: Episodes) -> spaces.Dict:
     )
 
 
-def observe(episodes: Episodes) -> Observation:
-    """All present states; arrays that nobody changes later."""
-    molecules = episodes.molecules
+def observe(episodes: Episodes, chosen: np.ndarray | slice = ALL) -> Observation:
+    """Present states, all of them or those at the places `chosen`; arrays that nobody changes later."""
+    molecules = episodes.molecules[chosen]
     return {
         "element": molecules.element.copy(),
         "charge": molecules.charge.copy(),
@@ -99,8 +100,8 @@ class MoleculeEnv(gymnasium.Env):
 class MoleculeVectorEnv(VectorEnv):
     """Many molecules, each in an episode of its own that begins anew in the step in which it ended.
 
-    `info["final_smiles"]` and `info["final_objective"]` tell of the molecules of ended episodes, as Gymnasium marks
-    them: `info["_final_smiles"]` is True where one ended. Parameters as for MoleculeEnv; `num_envs` molecules.
+    Of ended episodes `info["final_obs"]` and `info["final_info"]` (`smiles`, `objective`) tell as Gymnasium does:
+    `info["_final_obs"]` is True where one ended. Parameters as for MoleculeEnv; `num_envs` molecules.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
@@ -121,19 +122,26 @@ class MoleculeVectorEnv(VectorEnv):
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         actions = np.asarray(actions)
         legal = self._mask[np.arange(self.num_envs), actions].astype(bool)
         step = self._episodes.step(np.where(legal, actions, NOTHING))
-        info: dict[str, np.ndarray] = {"illegal": ~legal}
-        ended = np.flatnonzero(step.ended)
-        if len(ended):
-            smiles = np.full(self.num_envs, None, object)
-            smiles[ended] = to_smiles(self._episodes.molecules[ended])
-            info |= {"final_smiles": smiles, "final_objective": step.objective}
-            info |= {"_final_smiles": step.ended, "_final_objective": step.ended}
-            self._episodes.reset(ended)
+        info: dict[str, Any] = {"illegal": ~legal}
+        if step.ended.any():
+            info |= self._final(step)
+            self._episodes.reset(np.flatnonzero(step.ended))
         return self._observe(), step.reward, step.terminated, step.truncated, info
+
+    def _final(self, step: Step) -> dict[str, Any]:
+        """What ended episodes came to."""
+        ended = np.flatnonzero(step.ended)
+        last = observe(self._episodes, ended)
+        observations, smiles = (np.full(self.num_envs, None, object) for _ in range(2))
+        for k, place in enumerate(ended):
+            observations[place] = {name: values[k] for name, values in last.items()}
+        smiles[ended] = to_smiles(self._episodes.molecules[ended])
+        told = {"smiles": smiles, "_smiles": step.ended, "objective": step.objective, "_objective": step.ended}
+        return {"final_obs": observations, "_final_obs": step.ended, "final_info": told, "_final_info": step.ended}
 
     def _observe(self) -> Observation:
         observation = observe(self._episodes)

@@ -40,8 +40,10 @@ def _read(text: str, molecules: Molecules, m: int) -> None:
         place, valence = (m, atom.GetIdx()), atom.GetTotalValence()
         molecules.element[place] = atom.GetAtomicNum()
         molecules.charge[place] = atom.GetFormalCharge()
-        molecules.capacity[place] = valence
-        molecules.valence[place] = valence if atom.GetFormalCharge() else min(valence, usual_valence(atom.GetSymbol()))
+        molecules.capacity[place] = molecules.valence[place] = valence
+        # Beyond the usual valence one hydrogen fills up to the next one; with more, as in phosphine oxide, all stay.
+        if not atom.GetFormalCharge() and atom.GetTotalNumHs() < 2:
+            molecules.valence[place] = min(valence, usual_valence(atom.GetSymbol()))
     for bond in mol.GetBonds():
         i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
         molecules.bond[m, i, j] = molecules.bond[m, j, i] = BONDS.index(bond.GetBondType())

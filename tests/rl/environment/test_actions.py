@@ -21,6 +21,8 @@ NO_REMOVAL = Rules(elements=("C", "O"), max_atoms=12, ring_sizes=(), removal=Fal
 
 CAPACITY = "capacity"
 """A property of atoms: the largest valence."""
+HYDRIDE = "hydride"
+"""A property of atoms that hydrogens always fill up to that, which RDKit would not."""
 
 
 def kekule(molecule: Molecules) -> Chem.Mol:
@@ -30,8 +32,10 @@ def kekule(molecule: Molecules) -> Chem.Mol:
     for bond in mol.GetBonds():
         bond.SetBondType(BONDS[molecule.bond[0, bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]])
     for atom in mol.GetAtoms():
+        valence, charge = int(molecule.valence[0, atom.GetIdx()]), int(molecule.charge[0, atom.GetIdx()])
         atom.SetIntProp(CAPACITY, int(molecule.capacity[0, atom.GetIdx()]))
-        atom.SetFormalCharge(int(molecule.charge[0, atom.GetIdx()]))
+        atom.SetBoolProp(HYDRIDE, not charge and valence > usual_valence(atom.GetSymbol()))
+        atom.SetFormalCharge(charge)
     return mol
 
 
@@ -44,6 +48,11 @@ def edited(mol: Chem.Mol, kind: int, first: int, second: int, order: int, rules:
         atom.SetNumExplicitHs(0)
         atom.SetNoImplicit(False)
     allowed = _added(new, first, second, order, rules) if kind == ADD else _rebonded(new, first, second, order, rules)
+    for atom in new.GetAtoms():
+        if atom.HasProp(HYDRIDE) and atom.GetBoolProp(HYDRIDE):
+            bonds = sum(BONDS.index(bond.GetBondType()) for bond in atom.GetBonds())
+            atom.SetNumExplicitHs(max(0, atom.GetIntProp(CAPACITY) - bonds))
+            atom.SetNoImplicit(True)
     try:
         Chem.SanitizeMol(new, Chem.SANITIZE_ALL ^ Chem.SANITIZE_CLEANUP)
     except Chem.MolSanitizeException:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_checker import check_env, data_equivalence
+from gymnasium.vector import SyncVectorEnv
 from rdkit import Chem
 from rdkit.Chem import QED
 
@@ -63,26 +64,35 @@ def test_dense_rewards_add_up_to_the_gain() -> None:
 
 
 def test_many_are_one_by_one() -> None:
-    """The vectorised environment takes the same steps as single ones, and begins ended episodes anew at once."""
-    many = MoleculeVectorEnv(config(start={"smiles": ["C"]}), qed, 3)
-    singles = [MoleculeEnv(config(start={"smiles": ["C"]}), qed) for _ in range(3)]
+    """The vectorised environment is what Gymnasium makes of single ones, and tells of ended episodes as that does."""
+    place = config(start={"smiles": ["C"]})
+    many = MoleculeVectorEnv(place, qed, 3)
+    mode = many.metadata["autoreset_mode"]
+    singles = SyncVectorEnv([lambda: MoleculeEnv(place, qed)] * 3, autoreset_mode=mode)
     observation, _ = many.reset(seed=0)
-    for single in singles:
-        single.reset(seed=0)
-    random = np.random.default_rng(1)
+    singles.reset(seed=0)
+    random, ends = np.random.default_rng(1), 0
     for _ in range(20):
         actions = np.array([random.choice(np.flatnonzero(mask)) for mask in observation["action_mask"]])
-        observation, rewards, terminated, truncated, info = many.step(actions)
+        observation, *given, info = many.step(actions)
+        expected, *wanted, about = singles.step(actions)
         assert many.observation_space.contains(observation)
-        for k, single in enumerate(singles):
-            mine, reward, stopped, cut, about = single.step(actions[k])
-            assert (reward, stopped, cut) == (rewards[k], terminated[k], truncated[k])
-            if stopped or cut:
-                assert info["final_smiles"][k] == about["smiles"] and info["_final_smiles"][k]
-                assert info["final_objective"][k] == about["objective"]
-                mine, _ = single.reset()
-            for name, values in mine.items():
-                np.testing.assert_array_equal(observation[name][k], values)
+        assert data_equivalence(observation, expected)
+        assert data_equivalence(given, wanted)
+        assert ("final_obs" in info) == ("final_obs" in about)
+        if "final_obs" not in info:
+            continue
+        ended = np.flatnonzero(about["_final_obs"])
+        ends += len(ended)
+        for name in ("_final_obs", "_final_info"):
+            np.testing.assert_array_equal(info[name], about[name])
+        for name in ("_smiles", "_objective"):
+            np.testing.assert_array_equal(info["final_info"][name], about["final_info"][name])
+        for k in ended:
+            assert data_equivalence(info["final_obs"][k], about["final_obs"][k])
+            for name in ("smiles", "objective"):
+                assert info["final_info"][name][k] == about["final_info"][name][k]
+    assert ends > 3
 
 
 def test_what_is_not_allowed_takes_a_step() -> None:

@@ -19,6 +19,7 @@ STARTS = (
     "c1cc[nH]c1",
     "C[NH3+]",
     "OP(=O)(O)O",
+    "C[PH2]=O",
     "C1CC2CC1CC2",
     "C1CCC2(CC1)CCO2",
     "FC(F)=C=C",
