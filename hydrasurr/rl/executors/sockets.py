@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import secrets
 from collections.abc import Callable, Collection, Iterator
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener, wait
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,10 @@ class SocketExecutor:
     def _accept(self) -> None:
         """Wait for all ranks that have not connected yet."""
         while self._missing:
-            self._connections.append(self._listener.accept())
+            try:
+                self._connections.append(self._listener.accept())
+            except (AuthenticationError, EOFError, ConnectionError):  # a stranger
+                continue
             self._free.append(self._connections[-1])
             self._missing -= 1
         self._listener.close()

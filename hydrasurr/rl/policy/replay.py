@@ -118,12 +118,11 @@ class Replay:
         return self._added
 
     def add(self, transitions: PackedTransitions, error: np.ndarray) -> None:
-        """Remember transitions, of which `error` `[n]` says how surprising they were. At most `capacity` at a time."""
-        if len(transitions) > self.capacity:
-            raise ValueError(f"{len(transitions)} transitions do not fit in a replay of {self.capacity}")
-        place = (self._added + np.arange(len(transitions))) % self.capacity
-        self._kept[place] = transitions
-        self._tree[place] = priority(error, self.alpha)
+        """Remember transitions, of which `error` `[n]` says how surprising they were; of too many the last ones."""
+        new = np.arange(max(0, len(transitions) - self.capacity), len(transitions))
+        place = (self._added + new) % self.capacity
+        self._kept[place] = transitions[new]
+        self._tree[place] = priority(error[new], self.alpha)
         self._added += len(transitions)
 
     def sample(self, count: int) -> Drawn:
