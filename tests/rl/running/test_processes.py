@@ -160,6 +160,20 @@ def test_asynchronous_learners_keep_in_step(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_asynchronous_learners_that_throw_rollouts_away_end_together(tmp_path: Path) -> None:
+    """Two learners with IMPALA, which take nothing of an older policy, so that they learn from unequally many."""
+    learner = {"type": "impala", "steps": 6, "unrolls": 1, "max_lag": 0}
+    config = write(tmp_path / "run.json", learner=learner, running={"actors": 2, "lanes": None}, frames=96 * 15)
+    succeed([*torchrun(2), "design", "train", str(config), "--out", str(tmp_path / "run")], tmp_path)
+    folder = DesignFolder(tmp_path / "run")
+    parts = [folder.load_part(rank, 2) for rank in (0, 1)]
+    frames = sum(part["own_frames"] for part in parts)
+    assert [part["frames"] for part in parts] == [frames] * 2 and frames >= 96 * 15
+    assert sum(record["lag"]["discarded"] for record in read_records(folder.metrics)) > 0
+    first, second = (part["learner"]["network"] for part in parts)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_too_few_ranks(tmp_path: Path) -> None:
     config = write(tmp_path / "run.json", running={"executor": "mpi", "learners": 2})
     process = start([MPIEXEC, "-n", "3", *command("design", "train", config)], tmp_path)

@@ -114,3 +114,4 @@ def test_synchronous_learners_learn_from_all_their_actors() -> None:
     found = cluster.run(1, System(asynchronous=False), actors=3)
     assert found["seconds"] == pytest.approx(1.0 + 0.001 + 3 * 0.05)
     assert found["rollouts"] == pytest.approx(3 / found["seconds"])
+    assert found["idle"] == pytest.approx(0.001 + 3 * 0.05)  # of an actor between two rollouts
