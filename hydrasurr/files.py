@@ -28,10 +28,15 @@ def replacing(path: Path) -> Iterator[Path]:
     os.replace(temporary, path)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8; `path` is at any moment the old or the new file."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON without NaN or infinity; `path` is at any moment the old or the new file."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def stage(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -48,9 +53,11 @@ def stage(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def append_record(path: Path, record: dict[str, Any]) -> None:
-    """Add a line of JSON."""
+    """Add a line of JSON, on the disk at the end: a checkpoint that is written later counts on it."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -67,5 +74,4 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 def keep_records(path: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
     """Drop the other lines."""
     kept = [record for record in read_records(path) if wanted(record)]
-    with replacing(path) as temporary:
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+    write_text(path, "".join(json.dumps(record) + "\n" for record in kept))

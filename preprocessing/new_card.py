@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.errors import ConfigError
+from hydrasurr.files import write_text
 from hydrasurr.graphs.labels import LABELS
 from hydrasurr.graphs.schema import ELEMENTS
 from hydrasurr.strict import parse
@@ -124,8 +125,7 @@ def _relative(file: Path, out: Path) -> str:
 
 def _write(raw: dict[str, Any], out: Path) -> None:
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(out, json.dumps(raw, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ConfigError(f"cannot write '{out}': {error.strerror}; choose another --out") from error
 

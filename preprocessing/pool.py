@@ -7,7 +7,6 @@ left locked when one is killed, and a worker ends by itself when this process do
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.processes import ignore_interrupts, start_process
 from preprocessing.crew import Chunk, Crew, Work
 
 
@@ -69,7 +69,7 @@ def _workers(count: int, work: Work) -> Iterator[list[Connection]]:
         for _ in range(count):
             here, there = spawn.Pipe()
             process = spawn.Process(target=_run_worker, args=(there, work), daemon=True)
-            process.start()
+            start_process(process)
             there.close()  # so that the pipe closes when the worker ends
             processes.append(process)
             pipes.append(here)
@@ -86,7 +86,7 @@ def _workers(count: int, work: Work) -> Iterator[list[Connection]]:
 
 
 def _run_worker(pipe: Connection, work: Work) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    ignore_interrupts()
     try:
         while True:
             chunk = pipe.recv()

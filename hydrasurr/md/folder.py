@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.files import write_json, write_text
 from hydrasurr.md.config import MDConfig
 from hydrasurr.strict import read_json
 from hydrasurr.training.folder import describe_environment
@@ -66,9 +67,9 @@ class MDFolder:
             trajectories = self.trajectory("extxyz"), self.trajectory("dcd")
             for file in (self.restart, self.structure, self.log, self.results, *trajectories):
                 file.unlink(missing_ok=True)  # one by one, as other files may lie in this folder
-        self.config.write_text(config.model_dump_json(indent=2) + "\n")
+        write_text(self.config, config.model_dump_json(indent=2) + "\n")
         versions = {name: metadata.version(name) for name in ("ase", "vesin")}
-        self.environment.write_text(json.dumps({**describe_environment(), **versions}, indent=2) + "\n")
+        write_json(self.environment, {**describe_environment(), **versions})
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.io import write
 
 from hydrasurr.errors import ConfigError, HydrasurrError
+from hydrasurr.files import write_text
 from hydrasurr.graphs.systems import Systems
 from hydrasurr.md.analysis.thermo import Thermo
 from hydrasurr.md.config import MDConfig
@@ -239,5 +240,5 @@ def _results(simulation: Simulation, folder: MDFolder, ended: str, speed: float)
         **Thermo().compute(read_log(folder.log), atoms).as_dict(),
         "close_pairs": guard_counts(simulation.potential.potential),
     }
-    folder.results.write_text(json.dumps(results, indent=2) + "\n")
+    write_text(folder.results, json.dumps(results, indent=2) + "\n")
     return results

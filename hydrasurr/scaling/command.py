@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import torch
 from rich.console import Console
 
 from hydrasurr.errors import ConfigError, HydrasurrError, did_you_mean
+from hydrasurr.files import write_json
 from hydrasurr.launcher import Ranks, discover
 from hydrasurr.scaling.allreduce import AllReduceTimes, measure_all_reduce, message_sizes
 from hydrasurr.scaling.analysis import Analysis, Measurements, Question, analyse
@@ -179,7 +179,7 @@ def _write(analysis: Analysis, job: Job, options: Options, warnings: list[str], 
         "warnings": warnings,
         **analysis.as_dict(),
     }
-    (out / "scaling.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_json(out / "scaling.json", document)
     write_figures(analysis, job.config.name, out)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import torch
 
 from hydrasurr import __version__
 from hydrasurr.errors import ConfigError, HydrasurrError
-from hydrasurr.files import append_record, keep_records, read_records
+from hydrasurr.files import append_record, keep_records, read_records, write_json, write_text
 from hydrasurr.stores import SPLITS, DatasetInfo
 from hydrasurr.stores.info import read_header
 from hydrasurr.strict import parse, read_json
@@ -95,17 +94,18 @@ class RunFolder:
                     "another folder"
                 )
         self.path.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(json.dumps(resolved, indent=2) + "\n")
-        self.environment.write_text(json.dumps(describe_environment(), indent=2) + "\n")
-        self.dataset.write_text(info.model_dump_json(indent=2) + "\n")
+        write_json(self.config, resolved)
+        write_json(self.environment, describe_environment())
+        write_text(self.dataset, info.model_dump_json(indent=2) + "\n")
 
     def _clear(self) -> None:
         """Remove what a run writes and nothing else, as other files may lie in this folder."""
         for member in [MemberFolder(self.path), *self.members()]:
             member.clear()
         predictions = [self.predictions(split) for split in SPLITS]
-        files = [self.config, self.environment, self.dataset, self.surrogate, self.results, self.report]
-        _remove([*files, *predictions], [predictions[0].parent, self.path / "members"])
+        files = [self.surrogate, self.results, self.report, self.environment, self.dataset]
+        # The configuration last: what is left by whoever is killed in between is still a run, and in the way.
+        _remove([*files, *predictions, self.config], [predictions[0].parent, self.path / "members"])
 
 
 class MemberFolder:

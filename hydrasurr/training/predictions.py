@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch.distributed as dist
 
+from hydrasurr.files import replacing
 from hydrasurr.launcher import Ranks
 from hydrasurr.training.tasks import Comparison, Task
 from hydrasurr.training.tasks.base import Batch
@@ -47,9 +48,9 @@ class Collector:
             shares = [None] * ranks.world_size if ranks.is_root else None
             dist.gather_object(own, shares)
         if ranks.is_root:
-            path.parent.mkdir(parents=True, exist_ok=True)
             merged = {name: np.concatenate([share[name] for share in shares], axis=1) for name in own}
-            np.savez_compressed(path, **merged)
+            with replacing(path) as temporary, temporary.open("wb") as file:  # by a name, NumPy would add .npz to it
+                np.savez_compressed(file, **merged)
 
 
 def _stride(size: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hydrasurr.files import write_text
 from hydrasurr.graphs.schema import ELEMENTS, FeatureSchema
 from hydrasurr.stores.info import SPLITS, StructureFacts
 from hydrasurr.tables import coefficient, duration, significant
@@ -39,7 +40,7 @@ def write_report(folder: RunFolder) -> Path:
     }
     version = str(run.environment.get("hydrasurr", ""))
     text = page.page(f"{run.config.name}: run report", _header(run, sections), sections, version)
-    folder.report.write_text(text, encoding="utf-8")
+    write_text(folder.report, text)
     return folder.report
 
 

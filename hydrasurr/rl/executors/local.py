@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from typing import Any
 
+from hydrasurr.processes import start_process
 from hydrasurr.rl.executors.worker import END, serve
 from hydrasurr.rl.scheduling.tasks import Worker
 
@@ -38,7 +39,7 @@ class Process:
         self._connection, theirs = spawn.Pipe()
         self._process = spawn.Process(target=serve, args=(theirs, number, worker, function), daemon=True)
         try:
-            self._process.start()
+            start_process(self._process)
         except BaseException:
             self._connection.close()
             raise

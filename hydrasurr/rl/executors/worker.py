@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
+from hydrasurr.processes import leave_group
 from hydrasurr.rl.scheduling.tasks import Worker
 
 READY = "ready"
@@ -54,8 +53,7 @@ def this_worker() -> Self | None:
 def serve(channel: Channel, number: int, worker: Worker, function: Callable[[Any], Any]) -> None:
     """Do what comes through `channel`; ends with whoever is at its other end."""
     be(number, worker)
-    os.setpgid(0, 0)  # signals to the group of the one that started us are for it alone; it ends us
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_group()
     serve_until_end(channel, function)
 
 

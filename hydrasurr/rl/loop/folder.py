@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.files import replacing
+from hydrasurr.files import replacing, write_json
 from hydrasurr.rl.loop.config import LoopConfig
 from hydrasurr.rl.rewards.history import History, Worth
 from hydrasurr.strict import parse, read_json
@@ -66,16 +65,16 @@ class LoopFolder:
         elif self.path.is_dir() and any(self.path.iterdir()):
             raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
         self.path.mkdir(parents=True, exist_ok=True)
-        self.environment.write_text(json.dumps(describe_environment(), indent=2) + "\n")
-        self.config.write_text(json.dumps(resolved, indent=2) + "\n")
+        write_json(self.environment, describe_environment())
+        write_json(self.config, resolved)
 
     def _clear(self) -> None:
         """Remove what a loop writes and nothing else."""
         beginning = (self.drawn, self.path / "initial.json")
-        for file in (self.config, self.environment, self.journal, self.report, self.numbers, *beginning):
-            file.unlink(missing_ok=True)
         for name in ("data", "models", "rounds", "final"):
             shutil.rmtree(self.path / name, ignore_errors=True)
+        for file in (self.environment, self.journal, self.report, self.numbers, *beginning, self.config):
+            file.unlink(missing_ok=True)
 
 
 def write_history(path: Path, history: History) -> None:

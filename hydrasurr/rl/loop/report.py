@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hydrasurr import __version__
-from hydrasurr.files import write_json
+from hydrasurr.files import write_json, write_text
 from hydrasurr.rl.loop import figures
 from hydrasurr.rl.loop.comparison import Comparison, Molecule, compare, molecules_from
 from hydrasurr.rl.loop.config import LoopConfig
@@ -35,7 +35,7 @@ def write_report(config: LoopConfig, folder: LoopFolder, results: Mapping[str, A
     environment = json.loads(folder.environment.read_text())
     start = _first_labels(folder, config.target)
     write_json(folder.numbers, {"config": config.model_dump(mode="json"), "environment": environment, **results})
-    folder.report.write_text(_Report(config, results, environment, start).html, encoding="utf-8")
+    write_text(folder.report, _Report(config, results, environment, start).html)
     return folder.report
 
 

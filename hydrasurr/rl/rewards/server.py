@@ -18,7 +18,6 @@ import multiprocessing
 import os
 import pickle
 import queue
-import signal
 import sys
 import threading
 import time
@@ -31,6 +30,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from hydrasurr.errors import HydrasurrError
+from hydrasurr.processes import leave_group, start_process
 from hydrasurr.rl.rewards.client import RewardClient
 from hydrasurr.rl.rewards.history import History
 from hydrasurr.rl.rewards.objective import ObjectiveConfig
@@ -82,7 +82,7 @@ class RewardServer:
             target=_run, args=(there, address, secret, config, budget, history, threads), name="rewards", daemon=True
         )
         try:
-            self._process.start()
+            start_process(self._process)
             there.close()  # so that the pipe closes when the process ends
             self._await_start()
         except BaseException:
@@ -140,8 +140,7 @@ def _run(
     history: History | None,
     threads: int,
 ) -> None:
-    os.setpgid(0, 0)  # signals to the parent's group are for it alone, which decides
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_group()
     try:
         service = RewardService(config, budget, history)
         if "torch" in sys.modules:  # a model needs it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.files import keep_records, write_json
+from hydrasurr.files import keep_records, replacing, write_json
 from hydrasurr.rl.rewards.evaluator import Column
 from hydrasurr.rl.rewards.history import History
 from hydrasurr.rl.running.config import DesignConfig
@@ -73,16 +72,16 @@ class DesignFolder:
                     "another folder"
                 )
         self.path.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(json.dumps(resolved, indent=2) + "\n")
-        self.environment.write_text(json.dumps(describe_environment(), indent=2) + "\n")
+        write_json(self.config, resolved)
+        write_json(self.environment, describe_environment())
         return resume and self.latest.exists()
 
     def _clear(self) -> None:
         """Remove what a run writes and nothing else, as other files may lie in this folder."""
         for folder in (self.checkpoints, self.marks):
             shutil.rmtree(folder, ignore_errors=True)
-        files = (self.config, self.environment, self.metrics, self.evaluations, self.molecules)
-        for file in (*files, self.policy, self.results, self.report):
+        files = (self.environment, self.metrics, self.evaluations, self.molecules)
+        for file in (*files, self.policy, self.results, self.report, self.config):
             file.unlink(missing_ok=True)
 
     # -- checkpoints -----------------------------------------------------------------------------------
@@ -120,7 +119,7 @@ class DesignFolder:
 
     def write_molecules(self, history: History, columns: Sequence[Column]) -> None:
         """All evaluated molecules in the order of their evaluation, with what they are worth."""
-        with self.molecules.open("w", newline="") as file:
+        with replacing(self.molecules) as temporary, temporary.open("w", newline="") as file:
             write_table(file, history, columns)
 
 

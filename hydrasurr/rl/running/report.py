@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from hydrasurr.files import write_text
 from hydrasurr.rl.pictures import gallery
 from hydrasurr.rl.rewards.goals import AnyGoal, Maximise, Range
 from hydrasurr.rl.rewards.objective import ObjectiveConfig
@@ -58,7 +59,7 @@ def write_report(folder: DesignFolder) -> Path:
     }
     version = str(run.environment.get("hydrasurr", ""))
     text = page.page(f"{run.config.name}: design report", _header(run, sections), sections, version)
-    folder.report.write_text(text, encoding="utf-8")
+    write_text(folder.report, text)
     return folder.report
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hydrasurr.files import read_records
+from hydrasurr.files import read_records, write_text
 from hydrasurr.rl.rewards.evaluator import Column
 from hydrasurr.rl.rewards.history import History
 from hydrasurr.rl.rewards.scores import top_auc
@@ -22,7 +22,7 @@ def write_results(
     """Write molecules.csv and results.json, and return what is in the latter."""
     folder.write_molecules(history, columns)
     results = results_of(config, history, columns, read_records(folder.metrics))
-    folder.results.write_text(json.dumps(results, indent=2) + "\n")
+    write_text(folder.results, json.dumps(results, indent=2) + "\n")
     return results
 
 

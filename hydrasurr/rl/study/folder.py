@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydrasurr.errors import ConfigError, HydrasurrError
-from hydrasurr.files import stage, write_json
+from hydrasurr.files import stage, write_json, write_text
 from hydrasurr.rl.study.settings import StudyConfig
 from hydrasurr.strict import parse, read_json
 from hydrasurr.training.folder import describe_environment, refuse_changes
@@ -46,15 +45,15 @@ class StudyFolder:
                 raise HydrasurrError(f"'{self.path}' holds something else than this study; --out names another folder")
             if not force:
                 self._refuse_changes(old, resolved)
-                self.config.write_text(json.dumps(resolved, indent=2) + "\n")
+                write_json(self.config, resolved)
                 return
             self._clear()
         elif self.path.is_dir() and any(self.path.iterdir()):
             raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
         for folder in (self.stages, self.runs):
             folder.mkdir(parents=True, exist_ok=True)
-        self.environment.write_text(json.dumps({**describe_environment(), "cores": _cores()}, indent=2) + "\n")
-        self.config.write_text(json.dumps(resolved, indent=2) + "\n")
+        write_json(self.environment, {**describe_environment(), "cores": _cores()})
+        write_json(self.config, resolved)
 
     def _refuse_changes(self, old: dict[str, Any], new: dict[str, Any]) -> None:
         try:
@@ -65,10 +64,10 @@ class StudyFolder:
 
     def _clear(self) -> None:
         """Delete an older study, and nothing else that lies there."""
-        for file in (self.config, self.environment, self.report, self.numbers):
-            file.unlink(missing_ok=True)
         for folder in (self.stages, self.runs):
             shutil.rmtree(folder, ignore_errors=True)
+        for file in (self.environment, self.report, self.numbers, self.config):
+            file.unlink(missing_ok=True)
 
     def stage(self, name: str, make: Callable[[], Facts]) -> Facts:
         """What a stage found, as `files.stage`."""
@@ -85,7 +84,7 @@ class StudyFolder:
     def write_report(self, html: str, numbers: dict[str, Any]) -> None:
         """Write report.html and report.json."""
         write_json(self.numbers, numbers)
-        self.report.write_text(html, encoding="utf-8")
+        write_text(self.report, html)
 
 
 def _cores() -> int:

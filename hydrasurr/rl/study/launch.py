@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.files import read_records
+from hydrasurr.files import read_records, write_json
 from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.study.folder import Facts, StudyFolder
 from hydrasurr.rl.study.settings import StudyConfig
@@ -32,7 +31,7 @@ class Launch:
     def __init__(self, run: Run, study: StudyConfig, folder: StudyFolder):
         self.run, self.design = run, DesignFolder(folder.run(run.name))
         self._log, self._settings = folder.log(run.name), folder.runs / f"{run.name}.json"
-        self._settings.write_text(json.dumps(run.config(study).model_dump(mode="json"), indent=1) + "\n")
+        write_json(self._settings, run.config(study).model_dump(mode="json"))
         self._deadline = time.monotonic() + 60 * study.patience_minutes
         self._processes: list[subprocess.Popen] = []
         self._began, self._used = time.monotonic(), _processor_seconds()
