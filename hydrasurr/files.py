@@ -14,6 +14,11 @@ from hydrasurr.errors import ConfigError, HydrasurrError
 from hydrasurr.strict import read_json
 
 
+def is_free(folder: Path) -> bool:
+    """Whether a folder is missing or empty, but for a first file that somebody was killed while writing."""
+    return not folder.is_dir() or all(path.suffix == ".tmp" for path in folder.iterdir())
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Where to write a file instead, which takes the place of `path` at the end: that is always the old or the new one.

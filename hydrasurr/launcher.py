@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hydrasurr.errors import ConfigError, HydrasurrError
 
@@ -48,6 +51,13 @@ def discover(
                 raise HydrasurrError(f"{launcher} set {rank}, {size} or {local} to something odd: {error}") from error
             return Ranks(*numbers, launcher) if numbers[1] > 1 else Ranks(launcher=launcher)
     return Ranks()
+
+
+def abort(comm: Any) -> None:
+    """End all ranks of an MPI job, which might wait for ever for this one, after an error that it has told."""
+    sys.stderr.flush()
+    time.sleep(0.5)  # a launcher passes nothing on once a job is being ended
+    comm.Abort(1)
 
 
 def refuse_launcher(what: str) -> None:

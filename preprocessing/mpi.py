@@ -52,8 +52,7 @@ class MPICrew(Crew):
             print(f"error (rank {self.rank}): {error}", file=sys.stderr)
         elif isinstance(error, Exception):
             traceback.print_exception(error)
-        sys.stderr.flush()
-        self._comm.Abort(1)
+        launcher.abort(self._comm)
 
     def share(self, function: Callable[[], Result]) -> Result:
         result = error = None

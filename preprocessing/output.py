@@ -89,9 +89,10 @@ class Output:
         parts = self._crew.gather(self._rejects.parts)
         info = self._crew.share(lambda: self._make_info(scan, summaries))
         with disk_errors(self._out):
-            rejects = self._crew.share(lambda: self._rejects.join(parts))
+            self._crew.share(lambda: self._rejects.join(parts))
             if self._writer is not None:
                 self._writer.finish(info)
+            rejects = self._crew.share(self._rejects.put_in_place)
         return Outcome(self._out, info, rejects)
 
     def _make_info(self, scan: Scan, summaries: list[ChunkSummary]) -> DatasetInfo:

@@ -9,7 +9,10 @@ from typing import Any
 
 
 class RejectsWriter:
-    """Collects the rejects of one rank, named tuples of the type `kind`, in a file; rank 0 joins these at the end."""
+    """Collects the rejects of one rank, named tuples of the type `kind`, in a file; rank 0 joins these at the end.
+
+    The list gets its name last, beside a data set that is complete.
+    """
 
     def __init__(self, path: Path, rank: int, kind: type[tuple]):
         self.count = 0
@@ -17,7 +20,8 @@ class RejectsWriter:
         self._kind = kind
         self._path = path
         self._part = path.with_name(f"{path.name}.partial.{rank}")
-        self._part.unlink(missing_ok=True)
+        self._whole = path.with_name(f"{path.name}.partial")
+        self.abort()
 
     def add(self, rejects: list[Any]) -> None:
         if not rejects:
@@ -31,19 +35,25 @@ class RejectsWriter:
     def parts(self) -> list[Path]:
         return [self._part] if self.count else []
 
-    def join(self, parts: Iterable[Path]) -> Path | None:
-        """Write the file from the parts of all ranks, in order; without parts remove an old one."""
-        self._path.unlink(missing_ok=True)
+    def join(self, parts: Iterable[Path]) -> None:
+        """Write the whole list from the parts of all ranks, in order; nothing without parts."""
         parts = list(parts)
         if not parts:
-            return None
-        with self._path.open("w", newline="", encoding="utf-8") as file:
+            return
+        with self._whole.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(self._kind._fields)
             for part in parts:
                 with part.open(newline="", encoding="utf-8") as lines:
                     file.writelines(lines)
                 part.unlink()
-        return self._path
+
+    def put_in_place(self) -> Path | None:
+        """Give the list its name, or without rejects remove an old one; its path."""
+        if self._whole.exists():
+            return self._whole.replace(self._path)
+        self._path.unlink(missing_ok=True)
+        return None
 
     def abort(self) -> None:
-        self._part.unlink(missing_ok=True)
+        for file in (self._part, self._whole):
+            file.unlink(missing_ok=True)

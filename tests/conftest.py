@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.runs import run_config
+from tests.runs import end_started, run_config
 
 if TYPE_CHECKING:
     from hydrasurr.training.folder import RunFolder
@@ -29,6 +29,12 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("same"), derandomize=False, max_examples=1000)
 settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    yield
+    end_started()
 
 
 def read_smiles(path: Path, step: int) -> list[str]:

@@ -35,10 +35,30 @@ def environment() -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def start(arguments: list[str], cwd: Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        arguments, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+_started: list[subprocess.Popen] = []
+
+
+def start(arguments: list[str], cwd: Path, **options: Any) -> subprocess.Popen:
+    """Start a process, which ends with the test at the latest."""
+    process = subprocess.Popen(
+        arguments, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
+    _started.append(process)
+    return process
+
+
+def end_started() -> None:
+    """End what is left of a test that has failed: by SIGTERM at first, so that a launcher ends its ranks."""
+    left = [process for process in _started if process.poll() is None]
+    for process in left:
+        process.terminate()
+    for process in left:
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    _started.clear()
 
 
 def write_config(path: Path, dataset: Path, **sections: Any) -> Path:

@@ -49,8 +49,8 @@ def read_once_a_node(
                 copy = _save(table)
         except (HydrasurrError, OSError) as error:
             problem = f"{socket.gethostname()}: {error}"
-    copies, problems = zip(*_gather((copy, problem)), strict=True)
     try:
+        copies, problems = zip(*_gather((copy, problem)), strict=True)
         if any(problems):
             raise StoreError("; ".join(filter(None, problems)))
         if copies[leader] is not None:
@@ -72,14 +72,14 @@ def _gather(value: Any) -> list[Any]:
 def _save(table: GraphTable) -> Path:
     shm = Path("/dev/shm")
     roomy = shm.is_dir() and shutil.disk_usage(shm).free > 2 * table.nbytes
-    folder = Path(tempfile.mkdtemp(prefix="hydrasurr-", dir=shm if roomy else None))
+    folder = Path(tempfile.mkdtemp(prefix="hydrasurr-table-", dir=shm if roomy else None))
     arrays = {"edge_index": table.edge_index, "directed": np.array(table.directed)}
     arrays |= {f"offset.{level}": offset for level, offset in table.offsets.items()}
     arrays |= {f"column.{name}": column for name, column in table.columns.items()}
     try:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array)
-    except OSError:
+    except BaseException:
         shutil.rmtree(folder)
         raise
     return folder

@@ -127,14 +127,12 @@ def put_in_place(partial: Path, path: Path) -> None:
 
     Whoever is killed in between leaves the old one or the new one, but maybe the old one under `replaced_path`.
     """
-    if not path.exists():
-        os.replace(partial, path)
-        return
     old = replaced_path(path)
-    shutil.rmtree(old, ignore_errors=True)
-    os.replace(path, old)
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(path, old)
     os.replace(partial, path)
-    shutil.rmtree(old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def restore(path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.memory import peak_memory
 
 MB = 1_000_000
-USE = "import time; held = b'x' * {size}; time.sleep(0.2); del held; time.sleep(0.2)"
+USE = "import time; held = b'x' * {size}; time.sleep(1); del held; time.sleep(1)"
 WITH_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {USE.format(size=60 * MB)!r}]);"
 
 

@@ -73,7 +73,7 @@ if rank < 2:
 
 
 def copies() -> set[Path]:
-    return {path for place in ("/dev/shm", tempfile.gettempdir()) for path in Path(place).glob("hydrasurr-*")}
+    return {path for place in ("/dev/shm", tempfile.gettempdir()) for path in Path(place).glob("hydrasurr-table-*")}
 
 
 @pytest.fixture(scope="module")

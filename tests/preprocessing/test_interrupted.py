@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from hydrasurr.errors import StoreError
-from hydrasurr.stores import open_store
+from hydrasurr.stores import DatasetInfo, open_store
+from hydrasurr.stores.bp import BPWriter
 from preprocessing.pipeline import preprocess
 from tests.preprocessing.conftest import command_environment
 
@@ -101,6 +102,24 @@ def test_a_full_disk_is_told_and_leaves_nothing(folder, run_command, store):
     assert "cannot write '" in run.stderr and "File too large" in run.stderr
     assert "Traceback" not in run.stderr
     assert not list(folder.glob("f.*"))
+
+
+def test_a_disk_that_is_full_at_the_very_end_leaves_what_was_there(tmp_path, write_table, write_card, monkeypatch):
+    """Data set and list of rejects belong together, also where an older data set was to be replaced."""
+    write_table(tmp_path / "t.csv", ["smiles", "gap"], [("C(", 1), *[("C" * k, k) for k in range(1, 30)]])
+    card = write_card(tmp_path)
+    preprocess(card, tmp_path / "o.bp", workers=1, show=False)
+    before = (tmp_path / "o.rejects.csv").read_text()
+    write_table(tmp_path / "t.csv", ["smiles", "gap"], [("N(", 1), ("N((", 2), *[("N" * k, k) for k in range(1, 30)]])
+
+    def full(self: BPWriter, info: DatasetInfo) -> None:
+        raise RuntimeError("No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="No space left"):
+        patch.setattr(BPWriter, "finish", full)
+        preprocess(card, tmp_path / "o.bp", workers=1, show=False, force=True)
+    assert sorted(path.name for path in tmp_path.glob("o.*")) == ["o.bp", "o.rejects.csv"]
+    assert open_store(tmp_path / "o.bp").info.rejected == 1 and (tmp_path / "o.rejects.csv").read_text() == before
 
 
 def test_memory_does_not_grow_with_the_table(tmp_path, write_table, write_card):

@@ -88,7 +88,7 @@ def test_two_ranks_of_its_own(dataset: Path, tmp_path: Path) -> None:
 def test_ranks_of_a_launcher(dataset: Path, tmp_path: Path) -> None:
     """Under torchrun its ranks are used, and one rank alone is measured while the other waits."""
     config = write_config(tmp_path / "run.json", dataset, training={"batch_size": 16, "device": "cpu"})
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     out, _ = _run(start([*launcher, *command("scaling", config, *MINIMAL)[1:]], tmp_path))
     document = json.loads((tmp_path / "scaling/tiny/scaling.json").read_text())
     assert [row["ranks"] for row in document["measured"]["weak"]] == [1, 2]

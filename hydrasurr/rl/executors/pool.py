@@ -19,6 +19,8 @@ from hydrasurr.rl.scheduling.tasks import Assignment, Outcome, Task, Worker
 
 PATIENCE = 2.0
 """Seconds that a process gets to end by itself when it should."""
+LAST_WORDS = 30.0
+"""Seconds for one that has closed its connection to end, so that it is known how it did."""
 STILLBORN = 3
 """So many deaths of workers that did not even start end a run."""
 
@@ -213,7 +215,7 @@ class TaskRun:
                 self._dispatcher.ready(place, now)
 
     def _bury(self, link: Link) -> None:
-        ending = link.end(PATIENCE)
+        ending = link.end(LAST_WORDS)
         if not link.ready:
             self._stillborn += 1
             if self._stillborn == STILLBORN:

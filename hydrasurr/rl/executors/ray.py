@@ -75,6 +75,7 @@ def _connect() -> None:
     global _own
     import ray
 
+    os.environ.setdefault("RAY_timeout_ms_task_wait_for_death_info", "60000")  # why an actor died may be known late
     try:
         try:
             ray.init(object_store_memory=OBJECT_STORE, include_dashboard=False, logging_level=logging.ERROR)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.files import replacing, write_json
+from hydrasurr.files import is_free, replacing, write_json
 from hydrasurr.rl.loop.config import LoopConfig
 from hydrasurr.rl.rewards.history import History, Worth
 from hydrasurr.strict import parse, read_json
@@ -62,11 +62,11 @@ class LoopFolder:
             else:
                 before = parse(LoopConfig, old, self.config).model_dump(mode="json")
                 refuse_changes(before, resolved, self.path, HARMLESS)
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif not is_free(self.path):
             raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.environment, describe_environment())
         write_json(self.config, resolved)
+        write_json(self.environment, describe_environment())
 
     def _clear(self) -> None:
         """Remove what a loop writes and nothing else."""

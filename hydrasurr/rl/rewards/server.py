@@ -74,7 +74,7 @@ class RewardServer:
         address: str | None = None,
         secret: bytes | None = None,
     ):
-        self._folder = TemporaryDirectory(prefix="hydrasurr-")
+        self._folder = TemporaryDirectory(prefix="hydrasurr-rewards-")
         address = address or str(Path(self._folder.name) / "rewards")
         spawn = multiprocessing.get_context("spawn")
         self._pipe, there = spawn.Pipe()

@@ -113,7 +113,7 @@ class RewardService:
     def progress(self, top: int) -> dict[str, float]:
         """How many different molecules are known, and the mean worth of the best `top` of them; and the statistics."""
         values = np.fromiter(self._value.values(), np.float64, len(self._value))
-        best = np.partition(values, -top)[-top:] if len(values) > top else values
+        best = np.sort(np.partition(values, -top)[-top:] if len(values) > top else values)  # a mean hangs on the order
         found = {"evaluations": len(values), "best": float(best.mean()) if len(best) else float("nan")}
         return found | self.summary()
 

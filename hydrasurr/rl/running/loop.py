@@ -104,7 +104,8 @@ class Loop:
                 self._agree()
             while not self._over and self.learner.ready and not self._agree():
                 self._update()
-        if self._recorder.updates:
+        self.frames = int(over_ranks(torch.tensor(self._own_frames)))  # also those after the last update
+        if self._recorder.updates or self._recorder.rollouts:
             self._record()
         if self.evaluations is not None:
             self.evaluations.finish()

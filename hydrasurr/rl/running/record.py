@@ -38,6 +38,11 @@ class Recorder:
         return self._updates
 
     @property
+    def rollouts(self) -> int:
+        """Since the last record."""
+        return self._rollouts
+
+    @property
     def age(self) -> float:
         """Seconds since the last record."""
         return time.perf_counter() - self._began

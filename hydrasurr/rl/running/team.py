@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from hydrasurr.errors import ConfigError, HydrasurrError, missing_extra
-from hydrasurr.launcher import MPI, TORCHRUN, Ranks, discover
+from hydrasurr.launcher import MPI, TORCHRUN, Ranks, abort, discover
 from hydrasurr.rl.executors.executor import Executor
 from hydrasurr.rl.executors.local import LocalExecutor
 from hydrasurr.rl.executors.ranks import Role, Roles
@@ -68,8 +68,9 @@ def open_team(config: DesignConfig) -> Iterator[Team]:
     """
     match config.running.executor:
         case "mpi":
+            roles = _mpi_roles(config)
             try:
-                yield from _mpi_team(config)
+                yield from _mpi_team(roles)
             except Exception as error:
                 _abort(error)
         case "torchrun":
@@ -83,16 +84,15 @@ def open_team(config: DesignConfig) -> Iterator[Team]:
 
 
 def _abort(error: Exception) -> None:
-    """End the ranks of an MPI job, which might wait for this one for ever, after an error of one of them."""
+    """After an error of one rank of an MPI job."""
     mpi = sys.modules.get("mpi4py.MPI")
     if mpi is None or mpi.COMM_WORLD.size == 1:
         raise error
     if isinstance(error, HydrasurrError):
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {error}", file=sys.stderr)
     else:
         traceback.print_exception(error)
-        sys.stderr.flush()
-    mpi.COMM_WORLD.Abort(1)
+    abort(mpi.COMM_WORLD)
 
 
 def _team_of_learners(config: DesignConfig, executor: Callable[[], Executor]) -> Team:
@@ -113,7 +113,8 @@ def exchange_among_learners(value: Any) -> list[Any]:
     return values
 
 
-def _mpi_team(config: DesignConfig) -> Iterator[Team]:
+def _mpi_roles(config: DesignConfig) -> Roles:
+    """All ranks raise the same errors here, so that none waits for another."""
     ranks = discover(launchers=MPI)
     if ranks.world_size == 1:
         raise ConfigError("running.executor is 'mpi', but this is one process: start it by mpirun -n N or srun")
@@ -121,10 +122,15 @@ def _mpi_team(config: DesignConfig) -> Iterator[Team]:
         from mpi4py import MPI as mpi
     except ImportError as error:
         raise missing_extra("mpi4py", "mpi") from error
+    return _roles(config, mpi.COMM_WORLD.size)
+
+
+def _mpi_team(roles: Roles) -> Iterator[Team]:
+    from mpi4py import MPI as mpi
+
     from hydrasurr.rl.executors.mpi import MPIExecutor, serve_owner
 
     comm = mpi.COMM_WORLD
-    roles = _roles(config, comm.size)
     work = comm.Dup()  # so that what is exchanged does not mix with work
     address = comm.bcast((own_address(), free_port()) if comm.rank == 0 else None)
     if roles.role(comm.rank) != "learner":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydrasurr.errors import ConfigError, HydrasurrError
-from hydrasurr.files import stage, write_json, write_text
+from hydrasurr.files import is_free, stage, write_json, write_text
 from hydrasurr.rl.study.settings import StudyConfig
 from hydrasurr.strict import parse, read_json
 from hydrasurr.training.folder import describe_environment, refuse_changes
@@ -43,17 +43,17 @@ class StudyFolder:
             old = read_json(self.config)
             if not isinstance(old, dict) or old.keys() != resolved.keys():
                 raise HydrasurrError(f"'{self.path}' holds something else than this study; --out names another folder")
-            if not force:
+            if force:
+                self._clear()
+            else:
                 self._refuse_changes(old, resolved)
-                write_json(self.config, resolved)
-                return
-            self._clear()
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif not is_free(self.path):
             raise HydrasurrError(f"'{self.path}' holds other files; --out names another folder")
-        for folder in (self.stages, self.runs):
-            folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.environment, {**describe_environment(), "cores": _cores()})
         write_json(self.config, resolved)
+        if not self.environment.exists():
+            write_json(self.environment, {**describe_environment(), "cores": _cores()})
+        for folder in (self.stages, self.runs):
+            folder.mkdir(exist_ok=True)
 
     def _refuse_changes(self, old: dict[str, Any], new: dict[str, Any]) -> None:
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from hydrasurr.errors import HydrasurrError
@@ -31,6 +33,7 @@ class Launch:
     def __init__(self, run: Run, study: StudyConfig, folder: StudyFolder):
         self.run, self.design = run, DesignFolder(folder.run(run.name))
         self._log, self._settings = folder.log(run.name), folder.runs / f"{run.name}.json"
+        self._lock = folder.runs / f"{run.name}.lock"
         write_json(self._settings, run.config(study).model_dump(mode="json"))
         self._deadline = time.monotonic() + 60 * study.patience_minutes
         self._processes: list[subprocess.Popen] = []
@@ -45,11 +48,14 @@ class Launch:
         self._end()
 
     def start(self, *, resume: bool = False) -> None:
-        """Begin anew, or go on from the latest checkpoint."""
-        if not resume:
-            shutil.rmtree(self.design.path, ignore_errors=True)  # what is there is of a study that was stopped
+        """Begin anew, or go on from the latest checkpoint.
+
+        Raises HydrasurrError if processes of the same run, of a study that was stopped, do not end.
+        """
         command = ["-m", "hydrasurr.rl.study.one_run", str(self._settings), str(self.design.path)]
-        with self._log.open("a" if resume else "w") as log:
+        with self._alone() as lock, self._log.open("a" if resume else "w") as log:
+            if not resume:
+                shutil.rmtree(self.design.path, ignore_errors=True)  # what is there is of a study that was stopped
             self._processes.extend(
                 rank_processes(
                     self.run.shape.learners,
@@ -57,8 +63,26 @@ class Launch:
                     stdin=subprocess.PIPE,  # its end tells the run that this process has ended
                     stdout=log,
                     stderr=subprocess.STDOUT,
+                    pass_fds=[lock],
                 )
             )
+
+    @contextmanager
+    def _alone(self) -> Iterator[int]:
+        """A locked file, which stays so as long as a process that it was passed to lives."""
+        with self._lock.open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > self._deadline:
+                        raise HydrasurrError(
+                            f"'{self.design.path}' is in use by processes of another study; end them, or give another "
+                            "folder by --out"
+                        ) from None
+                    time.sleep(POLL)
+            yield file.fileno()
 
     def wait(self, until: Callable[[], bool] | None = None) -> bool:
         """Until the run has ended: True; or until `until` is true: False. Raises HydrasurrError if it fails."""
@@ -127,6 +151,8 @@ def interrupted(run: Run, study: StudyConfig, folder: StudyFolder) -> Facts:
             return {"absent": "the run ended before its learner could be killed"}
         killed, recorded = launch.kill_learner(), launch.frames()
         saved = _saved_frames(launch.design, run.shape.learners)
+        if saved >= study.design.frames:
+            return {"absent": "the run ended before its learner could be killed"}
         launch.start(resume=True)
         launch.wait()
         return {**launch.costs(), "killed": killed, "frames_recorded": recorded, "frames_saved": saved}

@@ -12,12 +12,13 @@ import threading
 
 
 def main(arguments: list[str]) -> None:
+    threading.Thread(target=_end_with_the_study, daemon=True).start()  # first: what follows takes seconds
+
     from hydrasurr.rl.running.config import load_design_config
     from hydrasurr.rl.running.folder import DesignFolder
     from hydrasurr.rl.running.run import run
 
     config, out, *options = arguments
-    threading.Thread(target=_end_with_the_study, daemon=True).start()
     run(load_design_config(config), DesignFolder(out), resume="--resume" in options)
     sys.stdout.flush()
     sys.stderr.flush()

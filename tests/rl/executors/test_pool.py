@@ -56,7 +56,7 @@ with TaskRun(jobs.sleep, [Task(str(i), 0.1) for i in range(1000)], workers=2) as
         if len(pids) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 """
-    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     pids = [int(line) for line in killed.stdout.split()]
     assert len(pids) == 2

@@ -56,7 +56,7 @@ def test_actors_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def script(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 def test_all_of_ray_ends_with_the_one_who_started_it() -> None:
@@ -77,7 +77,7 @@ with TaskRun(jobs.sleep, [Task(str(i), 0.1) for i in range(1000)], workers=1, ex
 def test_a_cluster_that_loses_a_machine() -> None:
     """Workers are spread over its machines; those of a lost one start again where there is room."""
     told = script("""
-import os, ray
+import os, ray, time
 from ray.cluster_utils import Cluster
 from hydrasurr.rl.executors.pool import TaskRun
 from hydrasurr.rl.executors.ray import RayExecutor
@@ -92,14 +92,19 @@ with TaskRun(jobs.sleep, [Task(str(i), 0.1) for i in range(30)], workers=2, exec
     done = []
     for result in run:
         done.append(result)
+        pids = {r.value for r in done}
         if len(done) == 6:
-            print(ray.available_resources()["CPU"], len({r.worker for r in done}))
+            while (free := ray.available_resources().get("CPU")) != 2.0:  # known to Ray some time later
+                time.sleep(0.1)
+            print(free, len({r.worker for r in done}))
             cluster.remove_node(other)
-print(len(done), all(r.error is None for r in done), max(r.attempts for r in done), len({r.value for r in done}))
+        elif len(done) > 6 and len(pids) < 3:  # until the worker that is started anew has come
+            run.add([Task(f"more {len(done)}", 0.1)])
+print(all(r.error is None for r in done), max(r.attempts for r in done), len(pids))
 ray.shutdown()
 cluster.shutdown()
 """)
-    assert told.stdout.split("\n")[:2] == ["2.0 2", "30 True 2 3"], told.stdout + told.stderr
+    assert told.stdout.split("\n")[:2] == ["2.0 2", "True 2 3"], told.stdout + told.stderr
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -34,12 +33,14 @@ if __name__ == "__main__":
     Loop(config, Path({str(path)!r}), Walker(config), oracle=CheapOracle(config.oracle), visible=False).run()
 """
     for mark in ("models/0/members/0/checkpoints", "rounds/0/selection.json", "models/1/members/1", "final"):
-        process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (path / mark).exists():
-            time.sleep(0.002)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() in (-signal.SIGKILL, 0)
+        with (tmp_path / "said").open("w+") as said:
+            process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=said)
+            deadline = time.monotonic() + 300
+            while process.poll() is None and not (path / mark).exists() and time.monotonic() < deadline:
+                time.sleep(0.002)
+            if process.poll() is None:
+                process.kill()
+            assert process.wait() in (-signal.SIGKILL, 0) and (path / mark).exists(), (tmp_path / "said").read_text()
     results, _ = run(configure(smiles_file), path)
     _, expected, _ = closed
     assert untimed(results)["rounds"] == untimed(expected)["rounds"]

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,15 @@ from safetensors.torch import load_file
 from hydrasurr.files import read_records
 from hydrasurr.rl.running.folder import DesignFolder
 from tests.rl.running.designs import BASE, assert_same, write
-from tests.runs import command, environment, start
+from tests.runs import command, start
 
 MPIEXEC = str(Path(sysconfig.get_path("scripts")) / "mpiexec")
 LONG = {"frames": 96 * 30, "checkpoint_minutes": 0}
 
 
 def torchrun(ranks: int) -> list[str]:
-    return [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks), "-m", "hydrasurr"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    return [*launcher, "-m", "hydrasurr"]
 
 
 def succeed(arguments: list[str], cwd: Path) -> str:
@@ -46,47 +46,34 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def signalled(moment: str, count: int, name: str, arguments: list[str], cwd: Path) -> subprocess.Popen:
+    """A command that sends itself a signal, see tests.signalled, in a group of processes of its own."""
+    driver = [sys.executable, "-m", "tests.signalled", moment, str(count), name]
+    return start([*driver, *arguments], cwd, start_new_session=True)
+
+
 def test_a_learner_killed_at_any_moment_goes_on_as_if_nothing_had_been(plain: Path, tmp_path: Path) -> None:
-    folder = DesignFolder(tmp_path / "run")
-    train = command("design", "train", plain / "run.json", "--out", folder.path, "--resume")
-    for updates in (3, 11):
-        process = start(train, tmp_path)
-        while len(read_records(folder.metrics)) < updates:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    succeed(train, tmp_path)
-    assert_same(DesignFolder(plain / "run"), folder)
+    """When the parts of a checkpoint are written, and just before they count."""
+    train = ["design", "train", str(plain / "run.json"), "--out", "run", "--resume"]
+    for moment, count in (("checkpoint", 3), ("replace", 11)):
+        process = signalled(moment, count, "SIGKILL", train, tmp_path)
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == -signal.SIGKILL, errors
+    succeed(command(*train), tmp_path)
+    assert_same(DesignFolder(plain / "run"), DesignFolder(tmp_path / "run"))
 
 
-def test_ctrl_c_stops_with_a_checkpoint(plain: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "all:SIGINT", "all:SIGTERM"])
+def test_a_signal_stops_with_a_checkpoint(plain: Path, tmp_path: Path, name: str) -> None:
+    """To the learner, or to all processes together, as terminals, `timeout` and batch systems send it."""
+    train = ["design", "train", str(plain / "run.json"), "--out", "run", "--resume"]
+    process = signalled("checkpoint", 3, name, train, tmp_path)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0 and "Traceback" not in errors
+    assert f"stopped by signal {name.removeprefix('all:')}; go on with --resume" in errors
     folder = DesignFolder(tmp_path / "run")
-    train = command("design", "train", plain / "run.json", "--out", folder.path, "--resume")
-    process = start(train, tmp_path)
-    while not read_records(folder.metrics):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=100)
-    assert process.returncode == 0 and "stopped by signal SIGINT; go on with --resume" in errors
     assert not folder.results.exists()
-    succeed(train, tmp_path)
-    assert_same(DesignFolder(plain / "run"), folder)
-
-
-def test_a_signal_to_all_processes_stops_with_a_checkpoint(plain: Path, tmp_path: Path) -> None:
-    """As `timeout` and batch systems send it."""
-    folder = DesignFolder(tmp_path / "run")
-    train = command("design", "train", plain / "run.json", "--out", folder.path, "--resume")
-    process = subprocess.Popen(
-        train, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while not read_records(folder.metrics):
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGTERM)
-    _, errors = process.communicate(timeout=100)
-    assert process.returncode == 0 and "stopped by signal SIGTERM; go on with --resume" in errors
-    succeed(train, tmp_path)
+    succeed(command(*train), tmp_path)
     assert_same(DesignFolder(plain / "run"), folder)
 
 

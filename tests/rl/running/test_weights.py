@@ -13,7 +13,7 @@ from hydrasurr.rl.environment.rules import Rules
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.running.config import PolicyModelConfig
 from hydrasurr.rl.running.weights import SharedWeights, Weights
-from tests.rl.running.readers import read_for_ever
+from tests.rl.running.readers import ENOUGH, read_for_ever
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -35,15 +35,19 @@ def test_another_process_sees_whole_weights_only() -> None:
     reader.start()
     try:
         assert here.recv() == "going"
-        for version in range(1, 3000):
+        there.close()  # so that the end of the reader is noticed
+        version = 0
+        while version < 3000 or not here.poll():
+            version += 1
             shared.write(Weights(version, np.full(shared.size, version, np.float32)))
+        assert here.recv() == "some"
         here.send("enough")
         seen, torn = here.recv()
     finally:
         reader.kill()
         reader.join()
         shared.close()
-    assert not torn and len(seen) > 1 and seen == sorted(seen)
+    assert not torn and len(seen) >= ENOUGH and seen == sorted(seen)
 
 
 def test_nothing_new() -> None:

@@ -102,8 +102,11 @@ def test_a_barostat_changes_the_box() -> None:
     """The energy after accepted moves is that of the potential in the new box."""
     atoms = bulk("Ar", cubic=True) * 4
     potential = argon(skin=0.5)
-    context = context_of(atoms, potential, openmm.LangevinMiddleIntegrator(80, 1, 0.002))
-    context.getSystem().addForce(openmm.MonteCarloBarostat(500 * unit.bar, 80, 5))
+    integrator, barostat = openmm.LangevinMiddleIntegrator(80, 1, 0.002), openmm.MonteCarloBarostat(500, 80, 5)
+    for random in (integrator, barostat):
+        random.setRandomNumberSeed(1)
+    context = context_of(atoms, potential, integrator)
+    context.getSystem().addForce(barostat)
     context.reinitialize(preserveState=True)
     context.getIntegrator().step(100)
     state = context.getState(positions=True)
