@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hydrasurr.errors import HydrasurrError
-from hydrasurr.files import append_record, keep_records, read_records, replacing, stage, write_json
+from hydrasurr.files import append_record, is_free, keep_records, read_records, replacing, stage, write_json
 
 
 def test_a_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:
@@ -23,6 +23,14 @@ def test_a_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:
     with replacing(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new" and [file.name for file in path.parent.iterdir()] == ["file"]
+
+
+def test_a_folder_is_free_that_somebody_was_killed_in_at_once(tmp_path: Path) -> None:
+    assert is_free(tmp_path / "missing") and is_free(tmp_path)
+    (tmp_path / "config.json.tmp").touch()
+    assert is_free(tmp_path)
+    (tmp_path / "config.json").touch()
+    assert not is_free(tmp_path)
 
 
 def test_no_json_that_others_cannot_read(tmp_path: Path) -> None:

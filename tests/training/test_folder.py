@@ -36,6 +36,24 @@ def test_force_removes_the_run_and_nothing_else(tmp_path: Path, members: int) ->
     assert not (tmp_path / "tensorboard").exists() and not (tmp_path / "members" / "1").exists()
 
 
+def test_killed_while_removing_a_run_it_is_still_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what is left of the old one would be taken for the next run's."""
+    folder = run_folder(tmp_path, [GAP])
+    config, info = load_run_config(folder.config), dataset_info([GAP], "")
+    unlink = Path.unlink
+
+    def killed_at_the_results(path: Path, missing_ok: bool = False) -> None:
+        if path == folder.results:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", killed_at_the_results)
+        folder.prepare(config, info, resume=False, force=True)
+    with pytest.raises(HydrasurrError, match="holds a run already"):
+        folder.prepare(config, info, resume=False, force=False)
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     run = run_folder(tmp_path / "run", [GAP])
     folder = RunFolder(tmp_path)

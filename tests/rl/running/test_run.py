@@ -16,6 +16,7 @@ from hydrasurr.rl.executors.local import LocalExecutor
 from hydrasurr.rl.rewards.service import RewardService
 from hydrasurr.rl.running.config import DesignConfig
 from hydrasurr.rl.running.folder import DesignFolder
+from hydrasurr.rl.running.report import write_report
 from hydrasurr.rl.running.run import run
 from hydrasurr.strict import read_json
 from tests.rl.running.designs import BASE, LEARNERS, assert_same, design, learnt, raw
@@ -130,6 +131,17 @@ def test_a_budget_ends_a_run(tmp_path: Path) -> None:
     folder = design(tmp_path / "run", budget=60, frames=100_000, learner=LEARNERS["impala"])
     results = read_json(folder.results)
     assert results["molecules"] == 60 and 0 < results["frames"] < 100_000
+
+
+def test_frames_count_that_led_to_no_update(tmp_path: Path) -> None:
+    """The budget is spent while the replay of Ape-X warms up."""
+    learner = LEARNERS["apex"] | {"warm_up": 10**6}
+    folder = design(tmp_path / "run", budget=60, frames=100_000, learner=learner)
+    records, state = read_records(folder.metrics), folder.load_part(0, 1)
+    assert sum(record["updates"] for record in records) == 0
+    assert sum(record["frames"] for record in records) == read_json(folder.results)["frames"] == state["frames"] > 0
+    assert state["frames"] == state["own_frames"]
+    assert write_report(folder) == folder.report  # without a loss to show
 
 
 def test_an_evaluator_plays_beside(tmp_path: Path) -> None:
