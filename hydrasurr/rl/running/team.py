@@ -21,7 +21,7 @@ from hydrasurr.rl.executors.executor import Executor
 from hydrasurr.rl.executors.local import LocalExecutor
 from hydrasurr.rl.executors.ranks import Role, Roles
 from hydrasurr.rl.running.config import DesignConfig
-from hydrasurr.training.ranks import free_port, meeting_point, own_address
+from hydrasurr.training.ranks import meeting_point, own_address
 
 PATIENCE = timedelta(minutes=30)
 """For ranks that start later than others."""
@@ -132,11 +132,16 @@ def _mpi_team(roles: Roles) -> Iterator[Team]:
 
     comm = mpi.COMM_WORLD
     work = comm.Dup()  # so that what is exchanged does not mix with work
-    address = comm.bcast((own_address(), free_port()) if comm.rank == 0 else None)
+    store = address = None
+    if comm.rank == 0 and roles.learners > 1:
+        store = dist.TCPStore(own_address(), 0, is_master=True, timeout=PATIENCE, wait_for_workers=False)
+        address = own_address(), store.port
+    address = comm.bcast(address)
     if roles.role(comm.rank) != "learner":
         yield _worker(roles, comm.rank, comm.allgather, lambda: serve_owner(work, roles.owner(comm.rank)))
         return
-    store = dist.TCPStore(*address, roles.learners, comm.rank == 0, PATIENCE) if roles.learners > 1 else None
+    if address is not None and store is None:
+        store = dist.TCPStore(*address, timeout=PATIENCE)
     executors = MPIExecutor(work, roles.actors(comm.rank)), MPIExecutor(work, roles.evaluators(comm.rank))
     yield from _learner(roles, comm.rank, comm.allgather, executors, store)
 

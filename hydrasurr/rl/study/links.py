@@ -20,7 +20,7 @@ from hydrasurr.rl.scheduling.tasks import Task
 from hydrasurr.rl.study.folder import Facts
 from hydrasurr.rl.study.settings import LinkSettings
 from hydrasurr.scaling.allreduce import AllReduceTimes, measure_all_reduce, message_sizes
-from hydrasurr.training.ranks import free_port, process_group
+from hydrasurr.training.ranks import process_group
 
 ROUND_TRIPS = 20
 """Of a message between two ranks, whose median counts."""
@@ -55,8 +55,8 @@ def on_ranks(size: int, work: Callable[[Ranks], Any]) -> list[Any]:
 
     Raises HydrasurrError if one fails.
     """
-    port = free_port()
-    tasks = [Task(str(rank), (rank, size, port)) for rank in range(size)]
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # at a port that is its own at once
+    tasks = [Task(str(rank), (rank, size, store.port)) for rank in range(size)]
     values: list[Any] = [None] * size
     for result in run_tasks(OnRank(work), tasks, workers=size):
         if result.error is not None:
@@ -74,7 +74,7 @@ class OnRank:
     def __call__(self, place: tuple[int, int, int]) -> Any:
         rank, size, port = place
         torch.set_num_threads(1)
-        store = dist.TCPStore("127.0.0.1", port, size, is_master=rank == 0)
+        store = dist.TCPStore("127.0.0.1", port)
         with process_group(Ranks(rank, size, rank), torch.device("cpu"), timeout_minutes=5, store=store):
             return self.work(Ranks(rank, size, rank))
 

@@ -20,7 +20,7 @@ BASE: dict[str, Any] = {
     "environment": {"rules": {"elements": ["C", "O"], "max_atoms": 6}, "max_steps": 5, "reward": "dense"},
     "model": {"hidden": 12, "layers": 2},
     "learner": {"type": "ppo", "steps": 6, "epochs": 2, "minibatches": 2},
-    "running": {"actors": 2, "lanes": 2, "molecules": 8},
+    "running": {"actors": 2, "lanes": 2, "molecules": 8, "device": "cpu"},
     "frames": 6 * 8 * 2 * 4,
 }
 LEARNERS: dict[str, dict[str, Any]] = {
