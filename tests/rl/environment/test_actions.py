@@ -14,7 +14,7 @@ from hydrasurr.rl.environment.actions import ADD, BOND, NOTHING, STOP, ActionSpa
 from hydrasurr.rl.environment.molecules import Molecules
 from hydrasurr.rl.environment.rules import Rules, usual_valence
 from hydrasurr.rl.environment.smiles import BONDS, from_smiles, to_rdkit, to_smiles
-from tests.rl.environment.walks import RULES, walked
+from tests.rl.environment.walks import HYDRIDES, RULES, STARTS, walked
 
 NO_REMOVAL = Rules(elements=("C", "O"), max_atoms=12, ring_sizes=(), removal=False)
 
@@ -96,7 +96,7 @@ def _rebonded(mol: Chem.RWMol, i: int, j: int, order: int, rules: Rules) -> bool
 def test_allowed_is_what_rdkit_allows(rules: Rules, seed: int, steps: int) -> None:
     """Every action of one molecule: allowed if and only if RDKit agrees, with the same result."""
     space = ActionSpace(rules)
-    molecules = walked(seed, steps, rules)
+    molecules = walked(seed, steps, rules, STARTS + HYDRIDES)
     chosen = molecules[[seed % len(molecules)]]
     mask, mol = space.mask(chosen)[0], kekule(chosen)
     edits = space.decode(np.arange(space.size))

@@ -20,7 +20,7 @@ from hydrasurr.rl.environment.molecules import Molecules
 from hydrasurr.rl.environment.smiles import from_smiles, to_rdkit, to_smiles
 from hydrasurr.rl.environment.starts import StartConfig, load_starts
 from hydrasurr.rl.environment.table import STATE_SCHEMA, to_table
-from tests.rl.environment.walks import STARTS, walked
+from tests.rl.environment.walks import HYDRIDES, STARTS, walked
 
 SHORT = {"rules": {"max_atoms": 9}, "max_steps": 8, "start": {"smiles": ["C", "CO", "C1CC1"]}}
 
@@ -165,7 +165,8 @@ def test_starts_that_cannot_be() -> None:
 
 
 def test_smiles_there_and_back() -> None:
-    assert to_smiles(from_smiles(STARTS, 12)) == [Chem.CanonSmiles(text) for text in STARTS]
+    known = STARTS + HYDRIDES
+    assert to_smiles(from_smiles(known, 12)) == [Chem.CanonSmiles(text) for text in known]
     molecules = walked(5, 30)
     assert [Chem.CanonSmiles(text) for text in to_smiles(molecules)] == to_smiles(molecules)
 

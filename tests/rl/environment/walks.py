@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hydrasurr.rl.environment.actions import ActionSpace
@@ -19,12 +21,13 @@ STARTS = (
     "c1cc[nH]c1",
     "C[NH3+]",
     "OP(=O)(O)O",
-    "C[PH2]=O",
     "C1CC2CC1CC2",
     "C1CCC2(CC1)CCO2",
     "FC(F)=C=C",
 )
 """Rings fused, bridged and spiro, charges, and atoms with more than their usual valence."""
+HYDRIDES = ("C[PH2]=O", "O=[PH](O)O")
+"""With more hydrogens than RDKit adds by itself."""
 RULES = Rules(elements=("C", "N", "O", "F", "S"), max_atoms=12, ring_sizes=(3, 4, 5, 6))
 
 
@@ -37,8 +40,8 @@ def random_walk(molecules: Molecules, rules: Rules, steps: int, seed: int) -> No
         space.apply(molecules, legal.number[legal.offset[:-1] + pick])
 
 
-def walked(seed: int, steps: int, rules: Rules = RULES) -> Molecules:
-    """What random walks of some steps make of all STARTS."""
-    molecules = from_smiles(STARTS, rules.max_atoms)
+def walked(seed: int, steps: int, rules: Rules = RULES, starts: Sequence[str] = STARTS) -> Molecules:
+    """What random walks of some steps make of all starts."""
+    molecules = from_smiles(starts, rules.max_atoms)
     random_walk(molecules, rules, steps, seed)
     return molecules
