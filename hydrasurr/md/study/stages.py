@@ -80,7 +80,7 @@ class StudyFolder:
             write_json(self.environment, {**describe_environment(), **versions})
 
     def _clear(self, resolved: dict[str, Any]) -> None:
-        """Delete an older study, but nothing else that lies there."""
+        """Delete an older study, but nothing else that lies there; last the configuration, which tells what it is."""
         if read_json(self.config).keys() != resolved.keys():
             raise HydrasurrError(f"'{self.path}' holds something else than this study; --out names another folder")
         for folder in ("stages", "formats", "tables"):

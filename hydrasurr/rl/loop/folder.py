@@ -69,7 +69,7 @@ class LoopFolder:
         write_json(self.environment, describe_environment())
 
     def _clear(self) -> None:
-        """Remove what a loop writes and nothing else."""
+        """Remove what a loop writes and nothing else; last the configuration, which tells what it is."""
         beginning = (self.drawn, self.path / "initial.json")
         for name in ("data", "models", "rounds", "final"):
             shutil.rmtree(self.path / name, ignore_errors=True)

@@ -77,7 +77,8 @@ class DesignFolder:
         return resume and self.latest.exists()
 
     def _clear(self) -> None:
-        """Remove what a run writes and nothing else, as other files may lie in this folder."""
+        """Remove what a run writes and nothing else, as other files may lie here; the configuration, which tells what
+        it is, last."""
         for folder in (self.checkpoints, self.marks):
             shutil.rmtree(folder, ignore_errors=True)
         files = (self.environment, self.metrics, self.evaluations, self.molecules)

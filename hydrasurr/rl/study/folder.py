@@ -63,7 +63,7 @@ class StudyFolder:
             raise ConfigError(f"{error}\n--out names another folder, --force deletes this study") from error
 
     def _clear(self) -> None:
-        """Delete an older study, and nothing else that lies there."""
+        """Delete an older study, and nothing else that lies there; last the configuration, which tells what it is."""
         for folder in (self.stages, self.runs):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (self.environment, self.report, self.numbers, self.config):

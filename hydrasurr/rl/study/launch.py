@@ -25,6 +25,7 @@ POLL = 0.05
 """Seconds between two looks at a run."""
 TAIL = 15
 """Lines of a log that are shown."""
+TOO_LATE: Facts = {"absent": "the run ended before its learner could be killed"}
 
 
 class Launch:
@@ -148,11 +149,11 @@ def interrupted(run: Run, study: StudyConfig, folder: StudyFolder) -> Facts:
     with Launch(run, study, folder) as launch:
         launch.start()
         if launch.wait(lambda: launch.design.latest.exists() and launch.frames() >= due):
-            return {"absent": "the run ended before its learner could be killed"}
+            return TOO_LATE
         killed, recorded = launch.kill_learner(), launch.frames()
         saved = _saved_frames(launch.design, run.shape.learners)
         if saved >= study.design.frames:
-            return {"absent": "the run ended before its learner could be killed"}
+            return TOO_LATE
         launch.start(resume=True)
         launch.wait()
         return {**launch.costs(), "killed": killed, "frames_recorded": recorded, "frames_saved": saved}

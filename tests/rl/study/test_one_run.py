@@ -18,7 +18,7 @@ from hydrasurr.rl.study.folder import StudyFolder
 from hydrasurr.rl.study.launch import Launch
 from hydrasurr.rl.study.settings import StudyConfig
 from hydrasurr.rl.study.variants import Run, Shape
-from tests.runs import environment
+from tests.runs import start
 
 DESIGN = {"name": "x", "learner": {"type": "impala"}, "frames": 10_000_000}
 """A run that does not end by itself."""
@@ -29,8 +29,7 @@ def _start(folder: Path, stdin: int) -> subprocess.Popen:
     config = Run("baseline", Shape(1, 1), 0).config(settings)
     (folder / "run.json").write_text(config.model_dump_json())
     arguments = [sys.executable, "-m", "hydrasurr.rl.study.one_run", "run.json", "run"]
-    with (folder / "log").open("w") as log:
-        return subprocess.Popen(arguments, cwd=folder, env=environment(), stdin=stdin, stdout=log, stderr=log)
+    return start(arguments, folder, stdin=stdin)
 
 
 def test_a_run_of_a_study_that_is_gone_does_not_begin(tmp_path: Path) -> None:
@@ -51,14 +50,10 @@ def test_two_studies_do_not_share_a_run(tmp_path: Path) -> None:
 
 def test_a_run_ends_with_the_study_that_started_it(tmp_path: Path) -> None:
     folder, process = DesignFolder(tmp_path / "run"), _start(tmp_path, subprocess.PIPE)
-    try:
-        deadline = time.monotonic() + 200
-        while not read_records(folder.metrics):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-        process.stdin.close()
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
+    deadline = time.monotonic() + 200
+    while not read_records(folder.metrics):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    _, errors = process.communicate(timeout=60)  # closes its standard input
+    assert process.returncode == 0 and "stopped by signal SIGTERM" in errors
     assert folder.latest.exists() and not folder.results.exists()
-    assert "stopped by signal SIGTERM" in (tmp_path / "log").read_text()
