@@ -29,6 +29,11 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "hydrasurr", *map(str, arguments)]
 
 
+def ranked(*arguments: str | Path) -> list[str]:
+    """The command of a rank under a launcher, see tests.ranked."""
+    return [sys.executable, "-m", "tests.ranked", *map(str, arguments)]
+
+
 def environment() -> dict[str, str]:
     """Of a user's shell: one thread, the source tree importable, no launcher, nothing set by LAMMPS on import."""
     inherited = {name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"}

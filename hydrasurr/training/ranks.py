@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before there is a group: default arguments in it keep the group, and its threads
 
 from hydrasurr.errors import HydrasurrError, missing_extra
 from hydrasurr.launcher import Ranks

@@ -20,7 +20,7 @@ from hydrasurr.training.config import RunConfig
 from hydrasurr.training.folder import RunFolder
 from hydrasurr.training.run import Job
 from hydrasurr.training.tasks import choose_task
-from tests.runs import command, run_config, start, write_config
+from tests.runs import command, ranked, run_config, start, write_config
 
 MINIMAL = ["--updates", "2", "--repeats", "2", "--warmup", "1", "--max-message-mb", "0.005", "--max-gpus", "8"]
 
@@ -89,7 +89,7 @@ def test_ranks_of_a_launcher(dataset: Path, tmp_path: Path) -> None:
     """Under torchrun its ranks are used, and one rank alone is measured while the other waits."""
     config = write_config(tmp_path / "run.json", dataset, training={"batch_size": 16, "device": "cpu"})
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    out, _ = _run(start([*launcher, *command("scaling", config, *MINIMAL)[1:]], tmp_path))
+    out, _ = _run(start([*launcher, *ranked("scaling", config, *MINIMAL)[1:]], tmp_path))
     document = json.loads((tmp_path / "scaling/tiny/scaling.json").read_text())
     assert [row["ranks"] for row in document["measured"]["weak"]] == [1, 2]
     assert document["forecast"]["network"]["name"].startswith("Perlmutter")

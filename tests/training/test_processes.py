@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from hydrasurr.training import checkpoint
 from hydrasurr.training.trainer import CONSENSUS_STEPS
-from tests.runs import command, environment, start, write_config
+from tests.runs import command, environment, ranked, start, write_config
 
 
 def _finish(process: subprocess.Popen) -> str:
@@ -152,7 +152,7 @@ def one_rank(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("launcher", "ranks"), [("torchrun", 2), ("mpirun", 2), ("torchrun", 4)])
 def test_ranks_train_like_one(one_rank: Path, tmp_path: Path, launcher: str, ranks: int) -> None:
     """W ranks with batches of 32/W take the steps of one rank with batches of 32."""
-    arguments = command("train", one_rank / "run.json", "--out", "run", "--set", f"training.batch_size={32 // ranks}")
+    arguments = ranked("train", one_rank / "run.json", "--out", "run", "--set", f"training.batch_size={32 // ranks}")
     _launch(launcher, ranks, arguments, tmp_path)
     a, b = (load_file(folder / "run" / "surrogate.safetensors") for folder in (one_rank, tmp_path))
     for name in a:
@@ -169,7 +169,7 @@ def test_two_ranks_are_stopped_and_resumed(one_rank: Path, tmp_path: Path) -> No
     """Both stop at the step on which they agree, within an epoch; resumed, the result is the uninterrupted one."""
 
     def arguments(out: str) -> list[str]:
-        return command("train", one_rank / "run.json", "--out", out, "--set", "training.batch_size=8", "--resume")
+        return ranked("train", one_rank / "run.json", "--out", out, "--set", "training.batch_size=8", "--resume")
 
     _launch("torchrun", 2, arguments("whole"), tmp_path)
     _launch("torchrun", 2, [*arguments("parts"), "--time-limit", "0s"], tmp_path)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 import torch.distributed as dist
 
+from hydrasurr.launcher import discover
 from hydrasurr.rl.environment.actions import ActionSpace
 from hydrasurr.rl.environment.rules import Rules
 from hydrasurr.rl.learners.apex import ApeX, ApeXConfig
 from hydrasurr.rl.policy.network import ActionNetwork
 from hydrasurr.rl.policy.replay import PackedTransitions
 from hydrasurr.rl.running.config import PolicyModelConfig
+from hydrasurr.training.ranks import process_group
 
 SIZES = 30, 50
 
 
-def main() -> None:
-    dist.init_process_group("gloo")
-    rank, ranks = dist.get_rank(), dist.get_world_size()
+def main(rank: int, ranks: int) -> None:
     rules = Rules(max_atoms=4)
     config = ApeXConfig(capacity=200)
     network = ActionNetwork(PolicyModelConfig(hidden=8, layers=1), rules)
@@ -37,8 +38,9 @@ def main() -> None:
     dist.barrier()
     if rank == 0:
         print("equal")
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main()
+    own = discover()
+    with process_group(own, torch.device("cpu")):
+        main(own.rank, own.world_size)

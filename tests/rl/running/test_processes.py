@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from hydrasurr.files import read_records
 from hydrasurr.rl.running.folder import DesignFolder
 from tests.rl.running.designs import BASE, assert_same, write
-from tests.runs import command, start
+from tests.runs import command, ranked, start
 
 MPIEXEC = str(Path(sysconfig.get_path("scripts")) / "mpiexec")
 LONG = {"frames": 96 * 30, "checkpoint_minutes": 0}
@@ -26,7 +26,7 @@ LONG = {"frames": 96 * 30, "checkpoint_minutes": 0}
 
 def torchrun(ranks: int) -> list[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    return [*launcher, "-m", "hydrasurr"]
+    return [*launcher, *ranked()[1:]]
 
 
 def succeed(arguments: list[str], cwd: Path) -> str:
@@ -89,7 +89,7 @@ def test_an_error_of_a_learner_ends_all_ranks_of_mpi(plain: Path, tmp_path: Path
 @pytest.mark.parametrize("launcher", ["mpi", "torchrun"])
 def test_ranks_play_as_processes_do(plain: Path, tmp_path: Path, launcher: str) -> None:
     """A learner, two actors and an evaluator."""
-    ranks = [MPIEXEC, "-n", "4", *command()] if launcher == "mpi" else torchrun(4)
+    ranks = [MPIEXEC, "-n", "4", *ranked()] if launcher == "mpi" else torchrun(4)
     roles = ["--set", f"running.executor={launcher}", "--set", "running.evaluator=true", "--set", "evaluation.every=10"]
     succeed([*ranks, "design", "train", str(plain / "run.json"), "--out", str(tmp_path / "run"), *roles], tmp_path)
     folder = DesignFolder(tmp_path / "run")
@@ -111,7 +111,7 @@ def test_two_learners_learn_what_one_does(tmp_path: Path, launcher: str, section
         tmp_path / "two.json", learner=learner, running={"lanes": 1, "executor": launcher, "actors": 1, **sections}
     )
     succeed(command("design", "train", one, "--out", tmp_path / "one"), tmp_path)
-    ranks = {"local": torchrun(2), "mpi": [MPIEXEC, "-n", "4", *command()], "torchrun": torchrun(4)}[launcher]
+    ranks = {"local": torchrun(2), "mpi": [MPIEXEC, "-n", "4", *ranked()], "torchrun": torchrun(4)}[launcher]
     succeed([*ranks, "design", "train", str(two), "--out", str(tmp_path / "two")], tmp_path)
     a, b = (load_file(DesignFolder(tmp_path / name).policy) for name in ("one", "two"))
     for name in a:
