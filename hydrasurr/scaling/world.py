@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch.distributed.rendezvous import rendezvous
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.launcher import Ranks
-from hydrasurr.training.ranks import free_port, meeting_point, process_group
+from hydrasurr.training.ranks import meet, own_store, process_group
 
 Result = TypeVar("Result")
 
@@ -77,10 +76,7 @@ class World:
 @contextmanager
 def open_world(ranks: Ranks, device: torch.device) -> Iterator[World]:
     """The world of a job; called by all its ranks together."""
-    store = None
-    if ranks.world_size > 1:
-        store, _, _ = next(rendezvous(meeting_point(ranks), ranks.rank, ranks.world_size, timeout=PATIENCE))
-        store = dist.PrefixStore("scaling", store)
+    store = dist.PrefixStore("scaling", meet(ranks, PATIENCE)) if ranks.world_size > 1 else None
     world = World(ranks, device, store)
     yield world
     world.close()
@@ -107,7 +103,8 @@ def start_ranks(size: int, arguments: Sequence[str]) -> None:
     before = signal.signal(signal.SIGTERM, end)
     ranks: list[subprocess.Popen] = []
     try:
-        ranks.extend(rank_processes(size, ["-m", "hydrasurr", *arguments]))
+        store = local_store()
+        ranks.extend(rank_processes(store, size, ["-m", "hydrasurr", *arguments]))
         while None in (states := [process.poll() for process in ranks]) and not any(states):
             time.sleep(0.05)
         if failed := next((state for state in states if state), 0):
@@ -117,16 +114,24 @@ def start_ranks(size: int, arguments: Sequence[str]) -> None:
         end_processes(ranks)
 
 
-def rank_processes(size: int, arguments: Sequence[str], **options: Any) -> Iterator[subprocess.Popen]:
+def local_store() -> dist.TCPStore:
+    """Where ranks of this machine can meet."""
+    return own_store("127.0.0.1", PATIENCE)
+
+
+def rank_processes(
+    store: dist.TCPStore, size: int, arguments: Sequence[str], **options: Any
+) -> Iterator[subprocess.Popen]:
     """Start `python ARGUMENTS` as `size` ranks of this machine, one after another, which find each other as under
     torchrun.
 
     Parameters
     ----------
+    store : where they meet; to be kept until they have ended
     options : of Popen
     """
-    sizes = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
-    shared = {**sizes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    shared = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
+    shared |= {"MASTER_ADDR": store.host, "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     for rank in range(size):
         environment = {**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
         # In a process group of their own: a Ctrl-C is for this process, which then ends them.

@@ -8,10 +8,12 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.distributed.nn  # before there is a group: default arguments in it keep the group, and its threads
+from torch.distributed.rendezvous import rendezvous
 
 from hydrasurr.errors import HydrasurrError, missing_extra
 from hydrasurr.launcher import Ranks
@@ -38,20 +40,20 @@ def process_group(
 ) -> Iterator[None]:
     """A torch.distributed group while inside: NCCL on CUDA, Gloo else; none for one process.
 
-    The ranks meet in `store`; without one, where the launcher says.
+    The ranks meet in `store`; without one, as the launcher says.
     """
     if ranks.world_size == 1:
         yield
         return
-    where = {"store": store} if store is not None else {"init_method": meeting_point(ranks)}
+    timeout = timedelta(minutes=timeout_minutes)
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-        **where,
+        store=meet(ranks, timeout) if store is None else store,
         rank=ranks.rank,
         world_size=ranks.world_size,
-        timeout=timedelta(minutes=timeout_minutes),
+        timeout=timeout,
     )
     try:
         yield
@@ -61,18 +63,38 @@ def process_group(
         dist.destroy_process_group()
 
 
-def meeting_point(ranks: Ranks) -> str:
-    """The URL where all ranks meet; called by all of them together."""
-    address, port = _rendezvous(ranks)
-    return f"tcp://{address}:{port}"
+def meet(ranks: Ranks, timeout: timedelta) -> dist.Store:
+    """A store for all ranks, which call this together: as the environment says, else over MPI, else from Slurm.
 
-
-def _rendezvous(ranks: Ranks) -> tuple[str, int]:
-    """Address and port of rank 0: as the environment says, else asked over MPI, else from Slurm."""
+    It may be one that rank 0 keeps, so rank 0 leaves last.
+    """
     if "MASTER_ADDR" in os.environ and "MASTER_PORT" in os.environ:
-        return os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    if ranks.launcher == "Slurm":
-        return _slurm_rendezvous(os.environ)
+        address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    elif ranks.launcher == "Slurm":
+        address = _slurm_rendezvous(os.environ)
+    else:
+        return meet_over_mpi(_world_of_mpi(ranks), timeout)
+    url = "tcp://{}:{}".format(*address)
+    store, _, _ = next(rendezvous(url, ranks.rank, ranks.world_size, timeout=timeout))
+    return store
+
+
+def meet_over_mpi(communicator: Any, timeout: timedelta) -> dist.Store:
+    """A store of rank 0 for all ranks of an MPI communicator, which call this together."""
+    if communicator.rank == 0:
+        store = own_store(own_address(), timeout)
+        communicator.bcast((store.host, store.port))
+        return store
+    return dist.TCPStore(*communicator.bcast(None), timeout=timeout)
+
+
+def own_store(address: str, timeout: timedelta) -> dist.TCPStore:
+    """A store kept by this process, at a port that is its own from the beginning."""
+    return dist.TCPStore(address, 0, is_master=True, timeout=timeout, wait_for_workers=False)
+
+
+def _world_of_mpi(ranks: Ranks) -> Any:
+    """The communicator of all ranks."""
     try:
         from mpi4py import MPI
     except ImportError as error:
@@ -82,7 +104,7 @@ def _rendezvous(ranks: Ranks) -> tuple[str, int]:
             f"{ranks.launcher} started {ranks.world_size} ranks but mpi4py sees {MPI.COMM_WORLD.size}: "
             "mpirun and mpi4py belong to different MPI installations"
         )
-    return MPI.COMM_WORLD.bcast((own_address(), free_port()) if ranks.is_root else None)
+    return MPI.COMM_WORLD
 
 
 def own_address() -> str:
@@ -91,13 +113,6 @@ def own_address() -> str:
         return socket.gethostbyname(socket.gethostname())
     except OSError:
         return "127.0.0.1"
-
-
-def free_port() -> int:
-    """A port that nothing on this machine listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
 
 
 def _slurm_rendezvous(environment: Mapping[str, str]) -> tuple[str, int]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import socket
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from torch import nn
 
 from hydrasurr.errors import HydrasurrError
 from hydrasurr.launcher import Ranks
+from hydrasurr.scaling.world import local_store
 from hydrasurr.stores import open_store
 from hydrasurr.training import checkpoint
 from hydrasurr.training.communication import data_parallel
@@ -144,21 +143,18 @@ class Outcome:
 
 
 def run_ranks(world_size: int, dataset: Path, out: Path) -> Outcome:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    store = local_store()
     # Forked from a process that has imported this module, which is faster than importing it in each.
     multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
-    mp.start_processes(work, (world_size, port, dataset, out), nprocs=world_size, start_method="forkserver")
+    mp.start_processes(work, (world_size, store.port, dataset, out), nprocs=world_size, start_method="forkserver")
     steps = [torch.load(out / f"{rank}.pt", weights_only=True) for rank in range(world_size)]
     return Outcome(steps, torch.load(out / "descents.pt", weights_only=True), out)
 
 
 def work(rank: int, world_size: int, port: int, dataset: Path, out: Path) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     ranks = Ranks(rank, world_size, rank, "torchrun")
-    with process_group(ranks, CPU):
+    with process_group(ranks, CPU, store=dist.TCPStore("127.0.0.1", port)):
         for name, section in RUNS[world_size].items():
             assert train(make_job(ranks, dataset, out / name, section))
         for name in LONG[world_size]:

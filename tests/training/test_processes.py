@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -163,6 +164,24 @@ def test_ranks_train_like_one(one_rank: Path, tmp_path: Path, launcher: str, ran
     records = [json.loads((f / "run" / "metrics.jsonl").read_text().splitlines()[0]) for f in (one_rank, tmp_path)]
     assert records[0]["train"]["gap"] == pytest.approx(records[1]["train"]["gap"], rel=1e-8)
     assert records[1]["seconds"]["all_reduce"] > 0
+
+
+def test_tasks_of_slurm_meet_at_the_first_node(one_rank: Path, tmp_path: Path) -> None:
+    """At a port that is drawn from the job's number, here of one that is free."""
+    job = next(number for number in range(20_000) if is_free(20_000 + number * 31 % 20_000))
+    shared = [f"SLURM_JOB_ID={job}", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2", "SLURM_STEP_NODELIST=localhost"]
+    train = ranked("train", one_rank / "run.json", "--out", "run", "--set", "training.batch_size=16")
+    places = [[f"SLURM_PROCID={rank}", f"SLURM_LOCALID={rank}"] for rank in (0, 1)]
+    for process in [start(["env", *shared, *place, *train], tmp_path) for place in places]:
+        _finish(process)
+    a, b = (load_file(folder / "run" / "surrogate.safetensors") for folder in (one_rank, tmp_path))
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=1e-8, atol=1e-9)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("localhost", port)) != 0
 
 
 def test_two_ranks_are_stopped_and_resumed(one_rank: Path, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import torch.distributed as dist
-from torch.distributed.rendezvous import rendezvous
 
 from hydrasurr.errors import ConfigError, HydrasurrError, missing_extra
 from hydrasurr.launcher import MPI, TORCHRUN, Ranks, abort, discover
@@ -21,7 +20,7 @@ from hydrasurr.rl.executors.executor import Executor
 from hydrasurr.rl.executors.local import LocalExecutor
 from hydrasurr.rl.executors.ranks import Role, Roles
 from hydrasurr.rl.running.config import DesignConfig
-from hydrasurr.training.ranks import meeting_point, own_address
+from hydrasurr.training.ranks import meet, meet_over_mpi
 
 PATIENCE = timedelta(minutes=30)
 """For ranks that start later than others."""
@@ -132,16 +131,12 @@ def _mpi_team(roles: Roles) -> Iterator[Team]:
 
     comm = mpi.COMM_WORLD
     work = comm.Dup()  # so that what is exchanged does not mix with work
-    store = address = None
-    if comm.rank == 0 and roles.learners > 1:
-        store = dist.TCPStore(own_address(), 0, is_master=True, timeout=PATIENCE, wait_for_workers=False)
-        address = own_address(), store.port
-    address = comm.bcast(address)
-    if roles.role(comm.rank) != "learner":
+    learner = roles.role(comm.rank) == "learner"
+    learners = comm.Split(0 if learner else mpi.UNDEFINED)
+    if not learner:
         yield _worker(roles, comm.rank, comm.allgather, lambda: serve_owner(work, roles.owner(comm.rank)))
         return
-    if address is not None and store is None:
-        store = dist.TCPStore(*address, timeout=PATIENCE)
+    store = meet_over_mpi(learners, PATIENCE) if roles.learners > 1 else None
     executors = MPIExecutor(work, roles.actors(comm.rank)), MPIExecutor(work, roles.evaluators(comm.rank))
     yield from _learner(roles, comm.rank, comm.allgather, executors, store)
 
@@ -156,8 +151,7 @@ def _torchrun_team(config: DesignConfig) -> Iterator[Team]:
     from hydrasurr.rl.executors.sockets import SocketExecutor, serve_owner
 
     rank, roles = ranks.rank, _roles(config, ranks.world_size)
-    store, _, _ = next(rendezvous(meeting_point(ranks), rank, ranks.world_size, timeout=PATIENCE))
-    store = dist.PrefixStore("design", store)
+    store = dist.PrefixStore("design", meet(ranks, PATIENCE))
     exchange = _StoreExchange(store, ranks)
     if roles.role(rank) != "learner":
         place = f"{roles.role(rank)}s of {roles.owner(rank)}"

@@ -19,7 +19,7 @@ from hydrasurr.rl.running.folder import DesignFolder
 from hydrasurr.rl.study.folder import Facts, StudyFolder
 from hydrasurr.rl.study.settings import StudyConfig
 from hydrasurr.rl.study.variants import Run
-from hydrasurr.scaling.world import end_processes, rank_processes
+from hydrasurr.scaling.world import end_processes, local_store, rank_processes
 
 POLL = 0.05
 """Seconds between two looks at a run."""
@@ -37,7 +37,7 @@ class Launch:
         self._lock = folder.runs / f"{run.name}.lock"
         write_json(self._settings, run.config(study).model_dump(mode="json"))
         self._deadline = time.monotonic() + 60 * study.patience_minutes
-        self._processes: list[subprocess.Popen] = []
+        self._store, self._processes = local_store(), list[subprocess.Popen]()
         self._began, self._used = time.monotonic(), _processor_seconds()
 
     def __enter__(self) -> Launch:
@@ -59,6 +59,7 @@ class Launch:
                 shutil.rmtree(self.design.path, ignore_errors=True)  # what is there is of a study that was stopped
             self._processes.extend(
                 rank_processes(
+                    self._store,
                     self.run.shape.learners,
                     command + ["--resume"] * resume,
                     stdin=subprocess.PIPE,  # its end tells the run that this process has ended

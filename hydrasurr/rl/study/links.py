@@ -20,6 +20,7 @@ from hydrasurr.rl.scheduling.tasks import Task
 from hydrasurr.rl.study.folder import Facts
 from hydrasurr.rl.study.settings import LinkSettings
 from hydrasurr.scaling.allreduce import AllReduceTimes, measure_all_reduce, message_sizes
+from hydrasurr.scaling.world import local_store
 from hydrasurr.training.ranks import process_group
 
 ROUND_TRIPS = 20
@@ -55,7 +56,7 @@ def on_ranks(size: int, work: Callable[[Ranks], Any]) -> list[Any]:
 
     Raises HydrasurrError if one fails.
     """
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # at a port that is its own at once
+    store = local_store()
     tasks = [Task(str(rank), (rank, size, store.port)) for rank in range(size)]
     values: list[Any] = [None] * size
     for result in run_tasks(OnRank(work), tasks, workers=size):
