@@ -79,7 +79,7 @@ class EvaluationConfig(Strict):
     """What the evaluator does."""
 
     every: int = Field(10, ge=1)
-    """Updates between two evaluations."""
+    """Updates between two evaluations; the learner waits for an evaluator that is several behind."""
     molecules: int = Field(64, ge=1)
 
 

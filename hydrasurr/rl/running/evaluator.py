@@ -26,6 +26,8 @@ from hydrasurr.rl.scheduling.tasks import Task
 
 SEED = 1_000_003
 """Of evaluations, so that they do not repeat what lanes draw."""
+MOST_ASKED = 4
+"""Evaluations that may wait for the evaluator, each with weights of its own."""
 
 
 class Episode(NamedTuple):
@@ -111,11 +113,16 @@ class Evaluations:
 
     def __init__(self, tasks: TaskRun, every: int, tell: Callable[[Evaluated], None]):
         self._tasks, self._every, self._tell = tasks, every, tell
+        self._asked = 0
+        """Evaluations that have not come back."""
 
     def offer(self, weights: Weights, frames: int) -> None:
-        """These are the newest; evaluate them if it is time to."""
+        """These are the newest; evaluate them if it is time to. Waits for an evaluator that is too far behind."""
         if weights.version % self._every == 0:
+            while self._asked >= MOST_ASKED:
+                self._note(next(iter(self._tasks)))
             self._tasks.add([Task(f"evaluation {weights.version}", (weights, frames))])
+            self._asked += 1
         for result in self._tasks.ready_results():
             self._note(result)
 
@@ -125,6 +132,7 @@ class Evaluations:
             self._note(result)
 
     def _note(self, result: Result) -> None:
+        self._asked -= 1
         if result.error is not None:
             raise HydrasurrError(f"{result.task.id} failed: {result.error}")
         if result.value is not None:
