@@ -123,9 +123,12 @@ class SimulationSettings(Strict):
     learners: tuple[Count, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 1024)
     """Each with the actors that `ablations` say."""
     updates: int = Field(60, ge=4)
-    """Of each simulated run."""
+    """Of each simulated run, or more."""
     repeats: int = Field(2, ge=1)
-    """Simulations with other random numbers."""
+    """Simulations with other random numbers, or more."""
+    rollouts: int = Field(8192, ge=1)
+    """Few workers go on for more updates, or tasks are dealt to them more often, until they have done so many: their
+    times have a long tail, and what is compared with them would be as uncertain as they are."""
     cases: tuple[Case, ...] = Field(
         (Case(), Case(gradient_mb=100.0), Case(network="perlmutter", gradient_mb=100.0)), min_length=1
     )
@@ -221,7 +224,7 @@ QUICK: dict[str, Any] = {
     "ablations": {"episodes": 128},
     "faults": {"actors": 2, "stall_seconds": 3.0, "checkpoint_minutes": 0.01, "variants": []},
     "links": {"ranks": [2], "repeats": 3, "most_mb": 1.0},
-    "simulation": {"learners": [1, 2, 8, 32, 128], "workers": [8, 128, 1024], "updates": 40, "repeats": 1},
+    "simulation": {"learners": [1, 2, 8, 32, 128], "updates": 40, "repeats": 1, "rollouts": 2048},
 }
 """Where the quick study differs."""
 

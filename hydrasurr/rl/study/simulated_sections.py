@@ -118,8 +118,8 @@ between two of them, and updates take what they took in the measured runs with o
 what the {settings.all_reduce} model says of the links, with {known["compressed"]:.0%} of the bytes when compressed, as
 measured in the ablations. Sums by node spare messages between nodes, and send the whole gradient twice more within
 each. Efficiency: actions a second and learner, over those of a single learner. All are means of
-{counted(settings.repeats, "simulation")} of {settings.updates} updates, and change by a few per cent with other random
-numbers.</p>
+{counted(settings.repeats, "simulation")} of {settings.updates} updates, or of more where that would be fewer than
+{settings.rollouts:,} rollouts, and change by a few per cent with other random numbers.</p>
 <div class="grid two">{panels}</div>{tables}
 <h3>Simulated and measured</h3>{_checked(summary)}"""
 

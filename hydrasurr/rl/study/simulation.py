@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,8 +63,9 @@ def compare_schedulers(study: StudyConfig, costs: np.ndarray) -> list[dict[str, 
     settings, rows = study.simulation, []
     for workers in settings.workers:
         for two_kinds in (False, True) if workers <= TWO_KINDS_UP_TO else (False,):
+            repeats = max(settings.repeats, math.ceil(settings.rollouts / (workers * settings.tasks)))
             for name in SCHEDULERS:
-                reports = [scheduled(study, name, costs, workers, two_kinds, seed) for seed in range(settings.repeats)]
+                reports = [scheduled(study, name, costs, workers, two_kinds, seed) for seed in range(repeats)]
                 values = {
                     key: float(np.mean([getattr(report, key) for report in reports]))
                     for key in ("gamma", "relative_sigma_load", "efficiency")
@@ -146,6 +148,7 @@ class Cluster:
         """What came of it, means of repeats."""
         settings = self.study.simulation
         actors = actors or self.study.ablations.actors
+        an_update = learners * (1 if system.asynchronous else actors)
         plan = Plan(
             learners=learners,
             actors=actors,
@@ -157,7 +160,7 @@ class Cluster:
             ahead=int(system.prefetch and system.asynchronous),
             synchronous=not system.asynchronous,
             scheduling=SchedulingConfig(scheduler="dynamic" if system.dynamic else self.study.ablations.static),
-            updates=settings.updates,
+            updates=max(settings.updates, math.ceil(settings.rollouts / an_update)),
         )
         runs = [simulate_cluster(replace(plan, seed=seed)) for seed in range(settings.repeats)]
         return _mean(runs, learners * actors, self.study.design.frames_a_rollout)

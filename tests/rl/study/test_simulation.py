@@ -102,6 +102,13 @@ def test_efficiency_is_against_one_learner() -> None:
     assert rows[1]["efficiency"] < 1
 
 
+def test_few_workers_are_simulated_until_chance_is_small() -> None:
+    """An actor that plays all the time takes a mean rollout for each of its own."""
+    [row] = one_learner(STUDY, MEASURED, [1])
+    assert row["seconds"] == pytest.approx(COSTS.mean() + MEASURED.handing, rel=0.04)
+    assert row["rate"] == pytest.approx(STUDY.design.frames_a_rollout / row["seconds"], rel=0.01)
+
+
 def test_a_single_learner_is_the_bound_of_many_actors() -> None:
     rows = one_learner(STUDY, MEASURED, [1, 4, 64])
     rates = [row["rate"] for row in rows]

@@ -42,6 +42,7 @@ TINY: dict[str, Any] = {
         "table_at": 4,
         "updates": 8,
         "repeats": 1,
+        "rollouts": 16,
         "cases": [{}, {"network": "summit", "gradient_mb": 1}],
     },
 }
