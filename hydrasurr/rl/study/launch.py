@@ -37,7 +37,7 @@ class Launch:
         self._lock = folder.runs / f"{run.name}.lock"
         write_json(self._settings, run.config(study).model_dump(mode="json"))
         self._deadline = time.monotonic() + 60 * study.patience_minutes
-        self._store, self._processes = local_store(), list[subprocess.Popen]()
+        self._processes: list[subprocess.Popen] = []
         self._began, self._used = time.monotonic(), _processor_seconds()
 
     def __enter__(self) -> Launch:
@@ -53,6 +53,7 @@ class Launch:
 
         Raises HydrasurrError if processes of the same run, of a study that was stopped, do not end.
         """
+        self._store = local_store()  # a new one, in which nothing is of ranks that were killed
         command = ["-m", "hydrasurr.rl.study.one_run", str(self._settings), str(self.design.path)]
         with self._alone() as lock, self._log.open("a" if resume else "w") as log:
             if not resume:

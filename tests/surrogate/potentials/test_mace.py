@@ -22,7 +22,9 @@ from tests.surrogate.potentials.differences import check_forces, check_virial
 from tests.surrogate.potentials.structures import every_kind
 
 HAS_MACE = importlib.util.find_spec("mace") is not None
-needs_mace = pytest.mark.skipif(not HAS_MACE, reason="the extra 'mace' is not installed")
+needs_mace = pytest.mark.skipif(
+    not HAS_MACE, reason="the extra 'mace' is not installed; .ci/run runs this file in another environment"
+)
 NUMBERS = (6, 1, 8)
 
 
