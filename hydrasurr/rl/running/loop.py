@@ -246,7 +246,9 @@ class Loop:
     def _resume(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
         if self._parallel is not None:
-            self._parallel.compressor.load_state_dict(state["compressor"])
+            first = [state["compressor"]]  # that of the first learner has the errors of all
+            dist.broadcast_object_list(first)
+            self._parallel.compressor.load_state_dict(first[0])
         self.lanes = {lane.number: lane for lane in map(Lane.from_state, state["lanes"])}
         self.frames, self._own_frames, self.seconds = state["frames"], state["own_frames"], state["seconds"]
         self._evaluated = state["history"]["count"]

@@ -122,6 +122,18 @@ def test_two_learners_learn_what_one_does(tmp_path: Path, launcher: str, section
     assert all(record["bytes_sent"]["global"] == 4 * parameters for record in records)
 
 
+def test_two_learners_are_stopped_and_resumed(tmp_path: Path) -> None:
+    """Each with its own part of the checkpoint, and its own errors of compressed gradients."""
+    config = write(tmp_path / "run.json", communication={"compression": "int8", "int8_error_feedback": True})
+    train = [*torchrun(2), "design", "train", str(config), "--resume", "--out"]
+    succeed([*train, "whole"], tmp_path)
+    succeed([*train, "parts", "--time-limit", "0s"], tmp_path)
+    assert not DesignFolder(tmp_path / "parts").results.exists()
+    succeed([*train, "parts"], tmp_path)
+    a, b = (load_file(DesignFolder(tmp_path / name).policy) for name in ("whole", "parts"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
 def test_learners_with_unequally_many_actors_have_equally_many_lanes(tmp_path: Path) -> None:
     """Five ranks: one of the two learners has two actors, the other one."""
     learner = {"type": "ppo", "steps": 6, "epochs": 1, "minibatches": 1}
